@@ -1,0 +1,44 @@
+# make setup | demo | test | check | bench | docs
+# Everything happens in .venv; only Python >= 3.11 is needed on the machine.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+
+.PHONY: setup demo test check bench docs format clean
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "vpp needs Python 3.11 or newer")'
+	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	@echo "installing the locked packages into $(VENV) (once, about a minute)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --progress-bar on \
+	    -c constraints.txt -e '.[edge,cloud,sim,dev]'
+	@touch $@
+
+demo: setup
+	@$(BIN)/vpp demo $(ARGS)
+
+test: setup
+	@$(BIN)/pytest $(ARGS)
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(MAKE) --no-print-directory test
+
+bench: setup
+	@$(BIN)/vpp bench $(ARGS)
+
+docs: setup
+	@$(BIN)/python scripts/docs.py
+
+format: setup
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

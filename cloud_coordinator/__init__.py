@@ -1,0 +1,1 @@
+"""The coordinator: from award to delivered megawatts and the statement."""

@@ -1,0 +1,1 @@
+"""Faults that last: raised once, cleared once."""

@@ -1,0 +1,1 @@
+"""Who delivers how much, by price. Pure and exact."""

@@ -1,0 +1,1 @@
+"""Every resource as a struct of arrays."""

@@ -1,0 +1,1 @@
+"""Products and rules of the markets as data."""

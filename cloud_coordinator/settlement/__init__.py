@@ -1,0 +1,1 @@
+"""What was promised, delivered and is owed. Pure."""

@@ -1,0 +1,1 @@
+"""The coordinator's disk: registry by SQL, telemetry as Parquet segments."""

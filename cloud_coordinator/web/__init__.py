@@ -1,0 +1,1 @@
+"""REST, live updates and the page."""

@@ -1,0 +1,1 @@
+"""What a person wrote about a site, read strictly."""

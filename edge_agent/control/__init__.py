@@ -1,0 +1,1 @@
+"""Control: limits, problem, solver, dispatch. Pure; decides and does nothing else."""

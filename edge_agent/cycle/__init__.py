@@ -1,0 +1,1 @@
+"""One second of the site: read, freeze, predict, constrain, decide, journal, write."""

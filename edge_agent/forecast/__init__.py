@@ -1,0 +1,1 @@
+"""Forecasts of a site's load and generation, behind one port."""

@@ -1,0 +1,1 @@
+"""The process image: latest measurements, frozen once a cycle."""

@@ -1,0 +1,1 @@
+"""The fallback table: which mode follows which, pure."""

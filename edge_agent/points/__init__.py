@@ -1,0 +1,1 @@
+"""Points: what is read from devices, with unit, range and greatest age."""

@@ -1,0 +1,1 @@
+"""The independent process that releases devices when the agent falls silent."""

@@ -1,0 +1,1 @@
+"""Physics wearing a codec: simulated devices that speak a real wire protocol."""

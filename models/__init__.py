@@ -1,0 +1,1 @@
+"""Forecast models: contract and features for run time; training lives apart."""

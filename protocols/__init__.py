@@ -1,0 +1,1 @@
+"""Protocols: bytes to events and back, pure; the floor everything stands on."""

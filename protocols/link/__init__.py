@@ -1,0 +1,1 @@
+"""Our edge to cloud protocol: versioned messages, sequence, acknowledgement, resume."""

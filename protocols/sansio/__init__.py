@@ -1,0 +1,1 @@
+"""The codec contract and the bounded receive buffer; knows no protocol."""

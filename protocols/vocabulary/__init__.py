@@ -1,0 +1,1 @@
+"""The shared nouns: ids, intervals, resource, measurement, envelope, obligation, offer."""
