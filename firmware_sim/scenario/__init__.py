@@ -1,0 +1,1 @@
+"""Scenarios: what is simulated, read strictly from JSON, built into sites, or generated."""
