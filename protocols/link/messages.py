@@ -35,6 +35,13 @@ class Stream(enum.Enum):
     OFFER = "offer"
 
 
+class Lane(enum.Enum):
+    """How a telemetry row travels: at once and newest first, or later at the granted rate."""
+
+    LIVE = "live"
+    BACKFILL = "backfill"
+
+
 SITE_COLUMNS = ("meter_w", "baseline_w", "share_w", "flexible_w", "mode", "quality")
 RESOURCE_COLUMNS = ("power_w", "setpoint_w", "soc", "quality")
 """Columns of a telemetry row: the site's, then these for each resource of the layout.
@@ -57,8 +64,9 @@ class Hello:
     """``up/hello``: what the gateway holds; repeated with back-off until a snapshot comes.
 
     ``held`` is the last journaled sequence per stream, ``durable_known`` the last durable
-    acknowledgement the gateway knows. ``epochs`` is the highest epoch seen per lease
-    ("market" or the partition). ``obligations`` maps the held ones to their version.
+    acknowledgement the gateway knows, ``oldest`` the first sequence the journal can still send
+    (what is older was trimmed). ``epochs`` is the highest epoch seen per lease ("market" or the
+    partition). ``obligations`` maps the held ones to their version.
     """
 
     site_id: SiteId
@@ -67,6 +75,7 @@ class Hello:
     agent_version: str
     held: Mapping[Stream, int]
     durable_known: Mapping[Stream, int]
+    oldest: Mapping[Stream, int]
     epochs: Mapping[str, int]
     obligations: Mapping[ObligationId, int]
     offer_version: int
@@ -78,9 +87,12 @@ class Hello:
 class Acknowledgement:
     """``dn/ack``: contiguous sequence received and made durable, per stream, and the grant.
 
+    ``epoch`` is the sender's, of the partition's lease: it rises whenever a coordinator starts or
+    takes over, so the gateway sees a restart even if its connection to the broker stood.
     ``backfill_per_s`` is the number of samples per second the gateway may backfill.
     """
 
+    epoch: int
     journal_id: JournalId
     received: Mapping[Stream, int]
     durable: Mapping[Stream, int]
@@ -127,9 +139,11 @@ class Telemetry:
 class Event:
     """``up/evt``: something that happened at the site.
 
-    Kinds: ``layout``, ``obligation.accepted``, ``obligation.refused``, ``mode.changed``,
-    ``alarm.raised``, ``alarm.cleared``, ``device.lost``, ``device.back``, ``agent.started``,
-    ``agent.stopped``, ``cycle.skipped``.
+    Kinds: ``layout``, ``obligation.accepted``, ``obligation.refused`` (payload:
+    ``obligation_id``, ``version``, ``reason``), ``command.done``, ``command.refused`` (payload:
+    ``sequence``, ``reason``), ``mode.changed``, ``alarm.raised``, ``alarm.cleared``,
+    ``device.lost``, ``device.back``, ``agent.started``, ``agent.stopped``, ``cycle.skipped``.
+    A receipt is given again each time its message arrives again.
     """
 
     journal_id: JournalId
@@ -152,7 +166,10 @@ class Offer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObligationMessage:
-    """``dn/ob``: one commitment, re-sent until an event receipts its id and version."""
+    """``dn/ob``: one commitment, re-sent until an event receipts its id and version.
+
+    ``validity`` is when the message may be taken, not when the obligation runs.
+    """
 
     sequence: int
     epoch: int
@@ -168,6 +185,7 @@ class Command:
 
     Kinds: ``stop``, ``resume``, ``offer`` (please commit a curve for the interval in the
     payload: ``start_s``, ``end_s`` Unix seconds, ``service``), ``cancel`` (``obligation_id``).
+    Re-sent until an event receipts its sequence.
     """
 
     sequence: int

@@ -1,0 +1,112 @@
+"""The file's shape as pydantic models: the border between what a person wrote and us.
+
+Only the loader uses these; the rest of the agent sees :mod:`edge_agent.config.site`. Strict:
+no text for numbers, no unknown keys, no NaN.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from protocols.vocabulary.resource import ResourceKind
+
+KINDS = tuple(kind.value for kind in ResourceKind)
+
+_Share = Annotated[float, Field(ge=0.0, le=1.0)]
+_Efficiency = Annotated[float, Field(gt=0.0, le=1.0)]
+_NotNegative = Annotated[float, Field(ge=0.0)]
+_Price = Annotated[float, Field(ge=-1000.0, le=1000.0)]
+
+
+class _Section(BaseModel):
+    """Strict, closed, finite numbers only."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, frozen=True)
+
+
+class LinkSection(_Section):
+    """``[link]``."""
+
+    brokers: Annotated[list[str], Field(min_length=1, max_length=16)]
+    keepalive_s: Annotated[int, Field(ge=1, le=3600)] = 10
+
+
+class LimitsSection(_Section):
+    """``[limits]``; the smallest Japanese contract is 5 A at 100 V, hence 500 W."""
+
+    contract_import_w: Annotated[float, Field(ge=500.0, le=1e7)]
+    export_limit_w: Annotated[float, Field(ge=0.0, le=1e7)]
+
+
+class TariffSection(_Section):
+    """``[tariff]``."""
+
+    import_jpy_per_kwh: _Price
+    export_jpy_per_kwh: _Price
+
+
+class LocationSection(_Section):
+    """``[location]``."""
+
+    latitude: Annotated[float, Field(ge=-90.0, le=90.0)]
+    longitude: Annotated[float, Field(ge=-180.0, le=180.0)]
+
+
+class PvSection(_Section):
+    """``[pv]``."""
+
+    peak_w: Annotated[float, Field(ge=0.0, le=1e7)]
+
+
+class EchonetSection(_Section):
+    """``[echonet]``."""
+
+    address: str
+    port: Annotated[int, Field(ge=1, le=65535)] = 3610
+    group: str = "224.0.23.0"
+    timeout_s: Annotated[float, Field(ge=0.05, le=30.0)] = 2.0
+
+
+class JournalSection(_Section):
+    """``[journal]``: 2 GB hold 60 days of 1-s rows; replay inputs are kept for a week."""
+
+    bytes_max: Annotated[int, Field(ge=1_000_000, le=10**12)] = 2_000_000_000
+    tick_age_s_max: Annotated[float, Field(ge=60.0)] = 604_800.0
+
+
+class DeviceSection(_Section):
+    """One ``[[devices]]``."""
+
+    id: str
+    kind: Literal[
+        "battery", "pv", "ev-charger", "ev-v2h", "fuel-cell", "heat-pump", "load", "meter"
+    ]
+    protocol: Literal["echonet-lite"]
+    address: str
+    eoj: str
+    node_id: str | None = None
+    power_w_min: Annotated[float | None, Field(le=0.0)] = None
+    power_w_max: Annotated[float | None, Field(ge=0.0)] = None
+    ramp_w_per_s: Annotated[float | None, Field(gt=0.0)] = None
+    soc_min: _Share = 0.0
+    soc_max: _Share = 1.0
+    energy_wh_capacity: Annotated[float | None, Field(gt=0.0)] = None
+    efficiency_charge: _Efficiency = 0.95
+    efficiency_discharge: _Efficiency = 0.95
+    degradation_jpy_per_kwh: _NotNegative = 0.0
+
+
+class SiteFile(_Section):
+    """The whole file."""
+
+    site_id: str
+    zone: str
+    data_dir: str
+    link: LinkSection
+    limits: LimitsSection
+    tariff: TariffSection
+    location: LocationSection
+    echonet: EchonetSection
+    pv: PvSection | None = None
+    journal: JournalSection = JournalSection()
+    devices: Annotated[list[DeviceSection], Field(min_length=1, max_length=500)]

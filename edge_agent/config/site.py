@@ -1,0 +1,220 @@
+"""A site's configuration as plain frozen data, checked once at the border.
+
+Made by :func:`edge_agent.config.loader.load_config`, read by every room of the agent. It is
+not the file: nothing here knows TOML or pydantic. Powers in W, generator frame (+ toward the
+grid); prices in JPY.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from protocols.vocabulary.identifiers import ResourceId, SiteId, ZoneId
+from protocols.vocabulary.resource import ResourceKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broker:
+    """One broker of the list, in the order of preference.
+
+    Attributes
+    ----------
+    host : str
+        Name or address.
+    port : int
+        1..65535.
+    tls : bool
+        True for ``mqtts``.
+    """
+
+    host: str
+    port: int
+    tls: bool
+
+    @property
+    def url(self) -> str:
+        """``mqtt[s]://host:port``."""
+        return f"{'mqtts' if self.tls else 'mqtt'}://{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkConfig:
+    """Where the coordinator's brokers are.
+
+    Attributes
+    ----------
+    brokers : tuple of Broker
+        Tried in this order, at least one.
+    keepalive_s : int
+        MQTT keep-alive, s.
+    """
+
+    brokers: tuple[Broker, ...]
+    keepalive_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsConfig:
+    """Limits at the site's meter that hold whatever anybody asks.
+
+    Attributes
+    ----------
+    contract_import_w : float
+        Greatest import in W, as a positive number (the meter may not go below ``-this``).
+    export_limit_w : float
+        Greatest export in W, >= 0; 0 bans reverse flow.
+    """
+
+    contract_import_w: float
+    export_limit_w: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TariffConfig:
+    """What the owner pays and earns per kWh at the meter, JPY."""
+
+    import_jpy_per_kwh: float
+    export_jpy_per_kwh: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocationConfig:
+    """Where the site is, for the sun: degrees, + north and east."""
+
+    latitude: float
+    longitude: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EchonetConfig:
+    """The gateway's own ECHONET Lite node.
+
+    Attributes
+    ----------
+    address : str
+        IPv4 address of the interface the gateway sends from.
+    port : int
+        UDP port; 3610 by the specification.
+    group : str
+        IPv4 multicast group; 224.0.23.0 by the specification.
+    timeout_s : float
+        How long an answer may take, s.
+    """
+
+    address: str
+    port: int
+    group: str
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalConfig:
+    """How much of the record the gateway keeps.
+
+    Attributes
+    ----------
+    bytes_max : int
+        Size the journal file is kept under, as far as unacknowledged entries allow.
+    tick_age_s_max : float
+        How long replay inputs are kept, s.
+    """
+
+    bytes_max: int
+    tick_age_s_max: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceConfig:
+    """One device on the site's network.
+
+    Attributes
+    ----------
+    device_id : str
+        ``id`` in the file; unique within the site.
+    kind : ResourceKind
+        What it is.
+    protocol : str
+        Name of the driver, ``"echonet-lite"``.
+    address : str
+        IPv4 address.
+    eoj : str
+        ECHONET object, six upper-case hexadecimal digits such as ``"027D01"``.
+    node_id : str or None
+        Identification number (EPC 83), upper-case hexadecimal; finds the device again when
+        its address changes.
+    power_w_min, power_w_max : float or None
+        Bounds in W, generator frame, ``min <= 0 <= max``; None: what the device states.
+    ramp_w_per_s : float or None
+        Greatest change of power; None: what the device states, or no limit.
+    soc_min, soc_max : float
+        The owner's bounds, 0..1 of usable energy.
+    energy_wh_capacity : float or None
+        Usable energy; None: what the device states.
+    efficiency_charge, efficiency_discharge : float
+        One-way efficiencies, 0 < e <= 1.
+    degradation_jpy_per_kwh : float
+        Wear per kWh through the storage, >= 0.
+    """
+
+    device_id: str
+    kind: ResourceKind
+    protocol: str
+    address: str
+    eoj: str
+    node_id: str | None = None
+    power_w_min: float | None = None
+    power_w_max: float | None = None
+    ramp_w_per_s: float | None = None
+    soc_min: float = 0.0
+    soc_max: float = 1.0
+    energy_wh_capacity: float | None = None
+    efficiency_charge: float = 0.95
+    efficiency_discharge: float = 0.95
+    degradation_jpy_per_kwh: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteConfig:
+    """Everything a person decides about one site.
+
+    Attributes
+    ----------
+    site_id : SiteId
+        Also the MQTT client id and the certificate's name.
+    zone : ZoneId
+        Whose dispatch signal it follows.
+    data_dir : Path
+        Absolute, or relative to the working directory; the loader resolves it against the
+        folder of the file.
+    link, limits, tariff, location, echonet, journal
+        The sections of the file.
+    pv_peak_w : float
+        Rated power of the PV in W, 0 without PV.
+    devices : tuple of DeviceConfig
+        In the order of the file; exactly one is the meter.
+    """
+
+    site_id: SiteId
+    zone: ZoneId
+    data_dir: Path
+    link: LinkConfig
+    limits: LimitsConfig
+    tariff: TariffConfig
+    location: LocationConfig
+    echonet: EchonetConfig
+    journal: JournalConfig
+    pv_peak_w: float
+    devices: tuple[DeviceConfig, ...]
+
+    @property
+    def meter(self) -> DeviceConfig:
+        """The device that measures the whole site."""
+        return next(device for device in self.devices if device.kind is ResourceKind.METER)
+
+    @property
+    def journal_path(self) -> Path:
+        """The journal's file."""
+        return self.data_dir / f"{self.site_id}.journal.sqlite"
+
+    def resource_id(self, device_id: str) -> ResourceId:
+        """``<site>/<device>``, the name the rest of the world uses."""
+        return ResourceId(f"{self.site_id}/{device_id}")

@@ -1,0 +1,400 @@
+"""One second of a site, on one page: read, freeze, predict, constrain, decide, journal, write.
+
+Everything between freeze and journal is a pure function of what is journaled. Image and
+decision are committed before anything is written to a device; what became of the writes is
+journaled in the next cycle. Nothing else in the agent writes to a driver.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final, Protocol
+
+import structlog
+
+from edge_agent.config.site import SiteConfig
+from edge_agent.control.decide import decide
+from edge_agent.control.inputs import Binding, CycleInputs, Decision, Frame
+from edge_agent.control.plain import digest_of, pack_frame
+from edge_agent.cycle.advice import Advice, Offered
+from edge_agent.cycle.alarms import Alarms
+from edge_agent.cycle.arrivals import Taken, take
+from edge_agent.cycle.framing import bindings_of, frame_of, layout_after
+from edge_agent.cycle.health import Health, Look, examine
+from edge_agent.cycle.memory import AgentMemory, HeldMemory, changed_state
+from edge_agent.cycle.record import (
+    OFFER_KIND,
+    Answer,
+    Happened,
+    cycle_drafts,
+    event_drafts,
+    frame_draft,
+    layout_happened,
+    outcome_drafts,
+    plan_draft,
+)
+from edge_agent.cycle.schedule import missed_slots, next_slot, phase_ns
+from edge_agent.cycle.steps import Steps
+from edge_agent.drivers.port import Driver, WriteOutcome
+from edge_agent.image.image import LatestValues, freeze
+from edge_agent.journal.records import Draft, JournalStream
+from edge_agent.link.inbox import Inbox
+from edge_agent.link.site_link import SiteLink
+from edge_agent.link.uplink import pack_offer
+from edge_agent.mode.conditions import Thresholds
+from edge_agent.mode.table import ModeDecision, next_mode
+from edge_agent.points.table import PointSpec
+from protocols.link.messages import Stream
+from protocols.vocabulary.errors import JournalError
+from protocols.vocabulary.intervals import Clock
+from protocols.vocabulary.measurement import ProcessImage
+
+READ_DEADLINE_S: Final = 0.4
+RELEASE_DEADLINE_S: Final = 8.0
+FRAME_EVERY: Final = 3600
+"""An unchanged frame is journaled again after so many cycles, so that trimming never takes it."""
+NS_PER_S: Final = 1_000_000_000
+THRESHOLDS: Final = Thresholds()
+
+log = structlog.get_logger()
+
+
+class Recorder(Protocol):
+    """The journal, written."""
+
+    def append(
+        self, entries: list[Draft], state: Mapping[str, bytes] | None = None
+    ) -> dict[JournalStream, int]:
+        """Commit; blocks on the disk."""
+
+
+class Beat(Protocol):
+    """The heartbeat the watchdog looks at."""
+
+    def beat(self) -> None:
+        """Say that the cycle is alive."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentParts:
+    """What the cycle is wired to."""
+
+    config: SiteConfig
+    clock: Clock
+    driver: Driver
+    specs: tuple[PointSpec, ...]
+    latest: LatestValues
+    journal: Recorder
+    inbox: Inbox
+    link: SiteLink
+    advice: Advice
+    heartbeat: Beat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Second:
+    """A cycle on its way from freeze to write."""
+
+    slot_s: int
+    now: datetime
+    taken: Taken
+    image: ProcessImage
+    frame: Frame
+    frame_id: str
+    mode: ModeDecision
+
+
+class Agent:
+    """The agent of one site.
+
+    Parameters
+    ----------
+    parts : AgentParts
+        Its rooms.
+    held : HeldMemory
+        The memory from the journal; the link reads it for its hello.
+    happened : tuple of Happened
+        What the start has to tell (a journal kept aside, what the watchdog did).
+    """
+
+    def __init__(
+        self, parts: AgentParts, held: HeldMemory, happened: tuple[Happened, ...] = ()
+    ) -> None:
+        self._parts = parts
+        self._held = held
+        self._phase = phase_ns(parts.config.site_id)
+        self._health = Health(started_ns=parts.clock.monotonic_ns())
+        self._alarms = Alarms()
+        self._happened: list[Happened] = list(happened)
+        self._outcomes: list[WriteOutcome] = []
+        self._steps_ms: dict[str, float] = {}
+        self._frame: tuple[Frame, str, bool] | None = None
+        self._frame_journaled = ""
+        self._next_slot_s = 0
+        self._tasks: asyncio.TaskGroup | None = None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until told to stop; then give every device back and write that down."""
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            background = [
+                tasks.create_task(self._parts.driver.run()),
+                tasks.create_task(self._parts.link.run()),
+            ]
+            while not await self._told_to_stop(stop):
+                await self._tick(self._next_slot_s)
+            await self._let_go()
+            for task in background:
+                task.cancel()
+
+    async def _told_to_stop(self, stop: asyncio.Event) -> bool:
+        """Wait for the next slot; True if the stop came first."""
+        wall_ns = _unix_ns(self._parts.clock.now())
+        self._next_slot_s, wait_ns = next_slot(wall_ns, self._phase, self._held.memory.slot_s)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), wait_ns / NS_PER_S)
+        return stop.is_set()
+
+    async def _tick(self, slot_s: int) -> None:
+        steps = Steps(self._parts.clock)
+        for point_id, measurement in await self._parts.driver.read(READ_DEADLINE_S):
+            self._parts.latest.update(point_id, measurement)
+        steps.done("read")
+        second = self._freeze(slot_s)
+        steps.done("freeze")
+        forecast_w = self._parts.advice.uncontrolled_w(second.now)
+        steps.done("predict")
+        second = self._constrain(second)
+        steps.done("constrain")
+        before = second.taken.memory.control
+        inputs = CycleInputs(
+            cycle=second.image.cycle,
+            slot_s=slot_s,
+            now=second.now,
+            image=second.image,
+            frame=second.frame,
+            frame_id=second.frame_id,
+            signal=second.taken.memory.signal,
+            mode=second.mode.mode,
+            forecast_uncontrolled_w=forecast_w,
+            plan=second.taken.memory.plan,
+        )
+        decision, after = decide(inputs, before)
+        steps.done("decide")
+        answer = Answer(
+            inputs=inputs,
+            before=before,
+            after=after,
+            decision=decision,
+            steps_ms=dict(self._steps_ms),
+        )
+        committed = await self._journal(second, answer)
+        steps.done("journal")
+        if committed:
+            self._write(decision)
+            self._parts.heartbeat.beat()
+        steps.done("write")
+        self._conclude(second, answer, steps)
+
+    def _freeze(self, slot_s: int) -> _Second:
+        clock, memory = self._parts.clock, self._held.memory
+        now = clock.now()
+        taken = take(
+            memory,
+            self._parts.inbox.drain(now),
+            durable=self._parts.link.take_durable(),
+            now=now,
+        )
+        image = freeze(
+            self._parts.latest,
+            self._parts.specs,
+            cycle=memory.cycle + 1,
+            taken_at=now,
+            monotonic_ns=clock.monotonic_ns(),
+        )
+        plan = self._parts.advice.new_plan()
+        updated = replace(
+            taken.memory,
+            cycle=image.cycle,
+            slot_s=slot_s,
+            guards=self._parts.inbox.memory,
+            plan=plan or taken.memory.plan,
+        )
+        bindings = bindings_of(self._parts.config, self._parts.driver.resources())
+        updated = replace(updated, layout=layout_after(updated.layout, bindings))
+        frame, frame_id = self._framed(bindings, updated)
+        return _Second(
+            slot_s=slot_s,
+            now=now,
+            taken=replace(taken, memory=updated),
+            image=image,
+            frame=frame,
+            frame_id=frame_id,
+            mode=ModeDecision(mode=memory.control.mode, changed=False, reason=""),
+        )
+
+    def _framed(self, bindings: tuple[Binding, ...], memory: AgentMemory) -> tuple[Frame, str]:
+        """Frame and its name; made anew only when something in it changed."""
+        if self._frame is not None:
+            frame, frame_id, stopped = self._frame
+            same = frame.commitments is memory.commitments and stopped == memory.stopped
+            if same and frame.bindings == bindings:
+                return frame, frame_id
+        frame = frame_of(
+            self._parts.config,
+            bindings,
+            specs=self._parts.specs,
+            commitments=memory.commitments,
+            stop=memory.stopped,
+        )
+        frame_id = digest_of(pack_frame(frame))
+        self._frame = (frame, frame_id, memory.stopped)
+        return frame, frame_id
+
+    def _constrain(self, second: _Second) -> _Second:
+        """Judge the site's health and the mode that follows."""
+        look = Look(
+            now_ns=second.image.monotonic_ns,
+            wall_ns=_unix_ns(second.now),
+            heard_ns=self._parts.link.health.heard_ns,
+            stop=second.taken.memory.stopped,
+        )
+        self._health, mode_inputs = examine(
+            self._health, look, image=second.image, frame=second.frame, thresholds=THRESHOLDS
+        )
+        mode = next_mode(second.taken.memory.control.mode, mode_inputs, THRESHOLDS)
+        return replace(second, mode=mode)
+
+    async def _journal(self, second: _Second, answer: Answer) -> bool:
+        """Commit image and decision; False if the disk refused, and then nothing is written."""
+        memory = replace(second.taken.memory, control=answer.after)
+        offered = self._parts.advice.offers(
+            second.taken.offers, answer, version=memory.offer_version
+        )
+        if offered:
+            memory = replace(memory, offer_version=offered[-1].curve.version)
+        drafts = self._drafts(second, answer, offered)
+        try:
+            last = await asyncio.to_thread(
+                self._parts.journal.append, drafts, changed_state(self._held.memory, memory)
+            )
+        except JournalError as error:
+            self._journal_failed(second, str(error))
+            return False
+        self._health = replace(self._health, journal_failed_ns=None)
+        self._alarms, told = self._alarms.look("journal", "")
+        self._held.memory, self._frame_journaled = memory, second.frame_id
+        self._happened, self._outcomes = list(told), []
+        self._parts.link.journaled(
+            {
+                Stream(stream.value): sequence
+                for stream, sequence in last.items()
+                if stream is not JournalStream.TICK
+            }
+        )
+        return True
+
+    def _journal_failed(self, second: _Second, cause: str) -> None:
+        """Remember that nothing could be recorded; SAFE follows, and a release, unrecorded."""
+        log.error("journal.refused", cycle=second.image.cycle, cause=cause)
+        self._alarms, told = self._alarms.look("journal", cause)
+        self._happened += told
+        if self._health.journal_failed_ns is None:
+            self._health = replace(self._health, journal_failed_ns=self._parts.clock.monotonic_ns())
+        for resource in self._parts.driver.resources():
+            self._start(self._parts.driver.release(resource.resource_id))
+
+    def _drafts(self, second: _Second, answer: Answer, offered: tuple[Offered, ...]) -> list[Draft]:
+        cycle, memory = second.image.cycle, second.taken.memory
+        self._alarms, told = self._alarms.after_writes(self._outcomes)
+        happened = [*self._happened, *told]
+        drafts = []
+        if memory.layout is not self._held.memory.layout:
+            happened.append(layout_happened(memory.layout))
+        if second.mode.changed:
+            happened.append(_mode_changed(self._held.memory, second.mode))
+        if missed := missed_slots(self._held.memory.slot_s, second.slot_s):
+            payload = {"from_s": self._held.memory.slot_s + 1, "seconds": missed}
+            happened.append(Happened(kind="cycle.skipped", payload=payload))
+        if second.frame_id != self._frame_journaled or cycle % FRAME_EVERY == 0:
+            drafts.append(frame_draft(second.frame, cycle))
+        if memory.plan is not None and memory.plan is not self._held.memory.plan:
+            drafts.append(plan_draft(memory.plan, cycle))
+        drafts += outcome_drafts(self._outcomes, cycle)
+        drafts += cycle_drafts(answer, memory.layout)
+        drafts += event_drafts(happened, second.taken.receipts, cycle)
+        drafts += [
+            Draft(
+                stream=JournalStream.OFFER,
+                cycle=cycle,
+                kind=OFFER_KIND,
+                payload=pack_offer(one.curve, one.envelope, one.baseline),
+            )
+            for one in offered
+        ]
+        return drafts
+
+    def _write(self, decision: Decision) -> None:
+        """Hand leases and releases to the driver; it reads back in its own time."""
+        for setpoint in decision.setpoints:
+            self._start(self._parts.driver.write(setpoint))
+        for release in decision.releases:
+            self._start(self._parts.driver.release(release.resource_id))
+
+    def _start(self, work: Coroutine[None, None, WriteOutcome]) -> None:
+        async def note() -> None:
+            self._outcomes.append(await work)
+
+        assert self._tasks is not None, "writes are made while the agent runs"
+        self._tasks.create_task(note())
+
+    def _conclude(self, second: _Second, answer: Answer, steps: Steps) -> None:
+        """Tell the cycle's event and let the advisers look at what came out."""
+        self._parts.advice.observe(answer)
+        self._steps_ms = {"cycle": float(second.image.cycle), **steps.times_ms}
+        log.info(
+            "cycle.done",
+            cycle=second.image.cycle,
+            slot_s=second.slot_s,
+            mode=second.mode.mode.name,
+            reason=answer.decision.reason,
+            steps_ms=steps.times_ms,
+        )
+
+    async def _let_go(self) -> None:
+        """Give every device back and write down that the agent stopped."""
+        releases = [
+            self._parts.driver.release(resource.resource_id)
+            for resource in self._parts.driver.resources()
+            if self._held.memory.control.setpoint_of(resource.resource_id) is not None
+        ]
+        outcomes: list[WriteOutcome] = []
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(RELEASE_DEADLINE_S):
+                outcomes = await asyncio.gather(*releases)
+        stopped = Happened(
+            kind="agent.stopped", payload={"released": len(outcomes), "held": len(releases)}
+        )
+        cycle = self._held.memory.cycle
+        drafts = outcome_drafts(outcomes, cycle) + event_drafts([stopped], (), cycle)
+        try:
+            last = await asyncio.to_thread(self._parts.journal.append, drafts)
+        except JournalError as error:
+            log.error("journal.refused", cycle=cycle, cause=str(error))  # noqa: TRY400  one line
+            return
+        self._parts.link.journaled({Stream.EVENT: last[JournalStream.EVENT]})
+        await asyncio.sleep(0.2)  # the last event's chance to leave before the connection does
+        log.info("agent.stopped", released=len(outcomes), held=len(releases))
+
+
+def _mode_changed(memory: AgentMemory, mode: ModeDecision) -> Happened:
+    return Happened(
+        kind="mode.changed",
+        payload={"from": memory.control.mode.name, "to": mode.mode.name, "reason": mode.reason},
+    )
+
+
+def _unix_ns(moment: datetime) -> int:
+    return round(moment.timestamp() * 1e6) * 1_000

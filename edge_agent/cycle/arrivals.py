@@ -1,0 +1,133 @@
+"""What the coordinator asked since the last cycle, turned into memory and receipts. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from edge_agent.control.inputs import HeldSignal
+from edge_agent.cycle.memory import AgentMemory
+from edge_agent.cycle.obligations import Receipt, cancel, take_commitments
+from edge_agent.link.inbox import Arrived
+from protocols.link.fencing import Refusal
+from protocols.link.messages import Command, Plain, Stream
+from protocols.vocabulary.identifiers import ObligationId
+from protocols.vocabulary.intervals import Interval, utc_from_seconds
+from protocols.vocabulary.obligation import Service
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferWanted:
+    """The coordinator's wish for a curve."""
+
+    service: Service
+    interval: Interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """What arrivals come to.
+
+    Attributes
+    ----------
+    memory : AgentMemory
+        With commitments, signal, stop and durable acknowledgements as they are now.
+    receipts : tuple of Receipt
+        To be journaled as events.
+    offers : tuple of OfferWanted
+        Curves to be committed.
+    """
+
+    memory: AgentMemory
+    receipts: tuple[Receipt, ...]
+    offers: tuple[OfferWanted, ...]
+
+
+def take(
+    memory: AgentMemory, arrived: Arrived, *, durable: Mapping[Stream, int], now: datetime
+) -> Taken:
+    """Apply what arrived.
+
+    Parameters
+    ----------
+    memory : AgentMemory
+        As the last cycle left it.
+    arrived : Arrived
+        From the inbox, judged.
+    durable : mapping of Stream to int
+        Durable acknowledgements since the last cycle.
+    now : datetime
+        Aware UTC.
+    """
+    commitments, receipts = take_commitments(memory.commitments, arrived.judged, now)
+    answers, offers = list(receipts), []
+    stopped = memory.stopped
+    for judged in arrived.judged:
+        if judged.command is None:
+            continue
+        reason = _refusal(judged.command, judged.refusal)
+        if not reason:
+            kind = judged.command.kind
+            if kind in {"stop", "resume"}:
+                stopped = kind == "stop"
+            elif kind == "cancel":
+                name = ObligationId(str(judged.command.payload["obligation_id"]))
+                commitments, _ = cancel(commitments, name)
+            else:
+                offers.append(_offer_wanted(judged.command))
+        if judged.refusal is Refusal.REPLAYED:
+            reason = ""  # it was done before; only the receipt was lost
+        answers.append(_receipt(judged.command, reason))
+    signal = memory.signal
+    if arrived.signal is not None:
+        signal = HeldSignal(signal=arrived.signal.signal, received_at=arrived.signal.received_at)
+    return Taken(
+        memory=replace(
+            memory,
+            commitments=commitments,
+            signal=signal,
+            stopped=stopped,
+            durable={**memory.durable, **durable} if durable else memory.durable,
+        ),
+        receipts=tuple(answers),
+        offers=tuple(offers),
+    )
+
+
+def _refusal(command: Command, refusal: Refusal | None) -> str:
+    """Why a command is not carried out; empty if it is."""
+    if refusal is not None:
+        return refusal.value
+    if command.kind in {"stop", "resume"}:
+        return ""
+    if command.kind == "cancel":
+        return "" if isinstance(command.payload.get("obligation_id"), str) else "malformed"
+    if command.kind == "offer":
+        return "" if _readable_offer(command.payload) else "malformed"
+    return "unknown-kind"
+
+
+def _readable_offer(payload: Mapping[str, Plain]) -> bool:
+    start_s, end_s = payload.get("start_s"), payload.get("end_s")
+    return (
+        isinstance(start_s, int)
+        and isinstance(end_s, int)
+        and 0 <= start_s < end_s < 1 << 33
+        and payload.get("service") in {service.value for service in Service}
+    )
+
+
+def _offer_wanted(command: Command) -> OfferWanted:
+    start_s, end_s = command.payload["start_s"], command.payload["end_s"]
+    assert isinstance(start_s, int), "checked by _readable_offer"
+    assert isinstance(end_s, int), "checked by _readable_offer"
+    return OfferWanted(
+        service=Service(command.payload["service"]),
+        interval=Interval(start=utc_from_seconds(start_s), end=utc_from_seconds(end_s)),
+    )
+
+
+def _receipt(command: Command, reason: str) -> Receipt:
+    return Receipt(
+        kind="command.refused" if reason else "command.done",
+        payload={"sequence": command.sequence, "kind": command.kind, "reason": reason},
+    )

@@ -1,0 +1,94 @@
+"""What need not happen within the second: the watchdog's life, the journal's size."""
+
+import asyncio
+from typing import Final, Protocol
+
+import structlog
+
+from edge_agent.config.site import JournalConfig
+from edge_agent.cycle.memory import HeldMemory
+from edge_agent.journal.records import JournalStream, Retention, TrimReport
+from edge_agent.link.site_link import SiteLink
+from protocols.link.messages import Stream
+from protocols.vocabulary.errors import JournalError
+
+EVERY_S: Final = 5.0
+TRIM_EVERY: Final = 12
+"""Rounds between two looks at the journal's size."""
+
+log = structlog.get_logger()
+
+
+class Watched(Protocol):
+    """The watchdog process."""
+
+    def ensure(self) -> bool:
+        """Start it if it does not run; True if it had to be started."""
+
+
+class Trimmed(Protocol):
+    """The journal, as far as it forgets."""
+
+    def trim(self, retention: Retention) -> TrimReport:
+        """Forget the oldest entries that may be forgotten."""
+
+    def oldest(self, stream: JournalStream) -> int:
+        """First sequence still held."""
+
+
+class Upkeep:
+    """Keeps the watchdog alive and the journal inside its size.
+
+    Parameters
+    ----------
+    watchdog, journal, link : Watched, Trimmed, SiteLink
+        What is looked after, and who must know of it.
+    held : HeldMemory
+        For the durable acknowledgements.
+    limits : JournalConfig
+        How much is kept.
+    """
+
+    def __init__(
+        self,
+        watchdog: Watched,
+        journal: Trimmed,
+        link: SiteLink,
+        *,
+        held: HeldMemory,
+        limits: JournalConfig,
+    ) -> None:
+        self._watchdog = watchdog
+        self._journal = journal
+        self._link = link
+        self._held = held
+        self._limits = limits
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        rounds = 0
+        while True:
+            if self._watchdog.ensure():
+                log.info("watchdog.started")
+            if rounds % TRIM_EVERY == 0:
+                await self._trim()
+            rounds += 1
+            await asyncio.sleep(EVERY_S)
+
+    async def _trim(self) -> None:
+        retention = Retention(
+            bytes_max=self._limits.bytes_max,
+            tick_age_s_max=self._limits.tick_age_s_max,
+            durable={
+                JournalStream(stream.value): last
+                for stream, last in self._held.memory.durable.items()
+            },
+        )
+        try:
+            report = await asyncio.to_thread(self._journal.trim, retention)
+        except JournalError as error:
+            log.warning("journal.not_trimmed", cause=str(error))
+            return
+        for stream in Stream:
+            if report.removed.get(JournalStream(stream.value), 0):
+                self._link.trimmed(stream, self._journal.oldest(JournalStream(stream.value)) - 1)

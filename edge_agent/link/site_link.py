@@ -1,0 +1,259 @@
+"""The gateway's link: a connection, a session, and the journal they send from.
+
+The shell around :class:`protocols.link.edge_session.EdgeSession`. It tells the session what
+happened, carries out its orders in order, and puts what the cycle must know into the inbox.
+"""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Protocol
+
+import structlog
+
+from edge_agent.link.connection import Connection
+from edge_agent.link.inbox import Inbox
+from protocols.link.edge_session import EdgeSession
+from protocols.link.messages import (
+    Acknowledgement,
+    Command,
+    Hello,
+    Lane,
+    LinkState,
+    Message,
+    ObligationMessage,
+    SignalMessage,
+    Snapshot,
+    Stream,
+)
+from protocols.link.orders import (
+    ApplySnapshot,
+    Durable,
+    Liveness,
+    LivenessChanged,
+    Order,
+    SendEvents,
+    SendHello,
+    SendTelemetry,
+    StaleCoordinator,
+)
+from protocols.link.topics import TopicKind, Topics, parse_topic
+from protocols.link.wire import decode, encode
+from protocols.vocabulary.errors import RemoteProtocolError
+from protocols.vocabulary.intervals import Clock
+
+ORDERS_MAX: Final = 2_000
+IDLE_S: Final = 1.0
+LEAST_WAIT_S: Final = 0.02
+NS_PER_S: Final = 1_000_000_000
+
+log = structlog.get_logger()
+
+_LANE_TOPIC = {Lane.LIVE: TopicKind.TELEMETRY, Lane.BACKFILL: TopicKind.BACKFILL}
+_STREAM_TOPIC = {Stream.EVENT: TopicKind.EVENT, Stream.OFFER: TopicKind.OFFER}
+
+
+class Uplink(Protocol):
+    """Makes messages from what is journaled."""
+
+    def hello(self) -> Hello:
+        """Say what the journal and the cycle hold now."""
+
+    def telemetry(self, first: int, last: int) -> list[Message]:
+        """Rows ``first..last`` in as few messages as their layouts allow."""
+
+    def entries(self, stream: Stream, first: int, last: int) -> list[Message]:
+        """Entries ``first..last`` of EVENT or OFFER, one message each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkHealth:
+    """How the link is, for the mode table and people.
+
+    Attributes
+    ----------
+    liveness : Liveness
+        By the silence of acknowledgements.
+    heard_ns : int or None
+        Monotonic time of the last acknowledgement or snapshot; None if never.
+    connected : bool
+        Whether the broker is reached.
+    malformed : int
+        Messages that could not be read since the start.
+    """
+
+    liveness: Liveness
+    heard_ns: int | None
+    connected: bool
+    malformed: int
+
+
+class SiteLink:
+    """The link of one site.
+
+    Parameters
+    ----------
+    connection : Connection
+        Moves the bytes.
+    session : EdgeSession
+        Says what to send.
+    uplink : Uplink
+        Makes the messages.
+    inbox : Inbox
+        Takes what the cycle must know.
+    topics, clock
+        Names and time.
+    """
+
+    def __init__(  # noqa: PLR0913  wiring: each is one collaborator
+        self,
+        *,
+        connection: Connection,
+        session: EdgeSession,
+        uplink: Uplink,
+        inbox: Inbox,
+        topics: Topics,
+        clock: Clock,
+    ) -> None:
+        self._connection = connection
+        self._session = session
+        self._uplink = uplink
+        self._inbox = inbox
+        self._topics = topics
+        self._clock = clock
+        self._orders: asyncio.Queue[Order | LinkState] = asyncio.Queue(maxsize=ORDERS_MAX)
+        self._wake = asyncio.Event()
+        self._heard_ns: int | None = None
+        self._malformed = 0
+        self._durable: dict[Stream, int] = {}
+
+    @property
+    def health(self) -> LinkHealth:
+        """How the link is now."""
+        return LinkHealth(
+            liveness=self._session.liveness,
+            heard_ns=self._heard_ns,
+            connected=self._connection.connected,
+            malformed=self._malformed,
+        )
+
+    def take_durable(self) -> dict[Stream, int]:
+        """Durable acknowledgements since the last call, to be persisted by the cycle."""
+        durable, self._durable = self._durable, {}
+        return durable
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._connection.run(self))
+            tasks.create_task(self._send_orders())
+            tasks.create_task(self._keep_deadlines())
+
+    def journaled(self, last: dict[Stream, int]) -> None:
+        """Take note of a commit; the newest row goes out at once."""
+        now_ns = self._clock.monotonic_ns()
+        for stream, sequence in last.items():
+            self._carry_out(self._session.journaled(stream, sequence, now_ns))
+
+    def trimmed(self, stream: Stream, through: int) -> None:
+        """Take note that entries are no longer in the journal."""
+        self._session.trimmed(stream, through)
+
+    def link_up(self) -> None:
+        """Greet on a new connection."""
+        self._queue(LinkState(online=True))
+        self._carry_out(self._session.connected(self._clock.monotonic_ns()))
+
+    def link_down(self) -> None:
+        """Stop; liveness goes by silence."""
+        self._carry_out(self._session.disconnected(self._clock.monotonic_ns()))
+
+    def link_message(self, topic: str, payload: bytes) -> None:
+        """Read one message; what cannot be read is counted and dropped."""
+        try:
+            message = decode(parse_topic(topic).kind, payload)
+            orders = self._session.receive(message, self._clock.monotonic_ns())
+        except RemoteProtocolError as wrong:
+            self._malformed += 1
+            log.warning("link.refused", topic=topic, bytes=len(payload), cause=str(wrong))
+            return
+        self._take(message, self._clock.now())
+        self._carry_out(orders)
+
+    def _take(self, message: Message, now: datetime) -> None:
+        if isinstance(message, SignalMessage):
+            self._inbox.put_signal(message, now)
+        elif isinstance(message, ObligationMessage | Command):
+            self._inbox.put(message, now)
+        elif isinstance(message, Acknowledgement | Snapshot):
+            self._heard_ns = self._clock.monotonic_ns()
+
+    def _carry_out(self, orders: list[Order]) -> None:
+        for order in orders:
+            if isinstance(order, Durable):
+                self._durable[order.stream] = order.sequence
+            elif isinstance(order, ApplySnapshot):
+                self._inbox.put(order.snapshot, self._clock.now())
+            elif isinstance(order, LivenessChanged):
+                self._liveness_changed(order.liveness)
+            elif isinstance(order, StaleCoordinator):
+                log.warning(
+                    "link.stale_coordinator", epoch=order.epoch, epoch_known=order.epoch_known
+                )
+            else:
+                self._queue(order)
+        self._wake.set()
+
+    def _liveness_changed(self, liveness: Liveness) -> None:
+        if liveness is Liveness.GOOD:
+            log.info("link.live")
+            return
+        log.warning("link.silent", liveness=liveness.value)
+        if liveness is Liveness.LOST:
+            # A half-open connection looks connected for ever; a new one costs little.
+            self._connection.drop()
+
+    def _queue(self, order: Order | LinkState) -> None:
+        with contextlib.suppress(asyncio.QueueFull):
+            # What is dropped here was not acknowledged and is ordered again.
+            self._orders.put_nowait(order)
+
+    async def _send_orders(self) -> None:
+        while True:
+            order = await self._orders.get()
+            if self._connection.connected:
+                await self._send(order)
+
+    async def _send(self, order: Order | LinkState) -> None:
+        if isinstance(order, LinkState):
+            await self._publish(TopicKind.STATE, [order])
+        elif isinstance(order, SendHello):
+            log.info("link.greeting", reason=order.reason.value)
+            await self._publish(TopicKind.HELLO, [self._uplink.hello()])
+        elif isinstance(order, SendTelemetry):
+            messages = self._uplink.telemetry(order.first, order.last)
+            await self._publish(_LANE_TOPIC[order.lane], messages)
+        elif isinstance(order, SendEvents):
+            messages = self._uplink.entries(order.stream, order.first, order.last)
+            await self._publish(_STREAM_TOPIC[order.stream], messages)
+
+    async def _publish(self, kind: TopicKind, messages: list[Message]) -> None:
+        topic = self._topics.topic(kind)
+        for message in messages:
+            if not await self._connection.publish(topic, encode(message)):
+                return
+
+    async def _keep_deadlines(self) -> None:
+        while True:
+            deadline_ns = self._session.next_deadline_ns()
+            wait_s = IDLE_S
+            if deadline_ns is not None:
+                wait_s = (deadline_ns - self._clock.monotonic_ns()) / NS_PER_S
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), min(max(wait_s, LEAST_WAIT_S), IDLE_S))
+            self._wake.clear()
+            now_ns = self._clock.monotonic_ns()
+            deadline_ns = self._session.next_deadline_ns()
+            if deadline_ns is not None and deadline_ns <= now_ns:
+                self._carry_out(self._session.on_deadline(now_ns))

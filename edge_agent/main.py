@@ -1,0 +1,263 @@
+"""``edge-agent``: wiring only. Makes the rooms of one site and lets them run.
+
+Exit codes: 0 after a clean stop, 2 for bad input (one clear line says where and why), 1 for a
+broken invariant (the service manager restarts the agent, which resumes from its journal).
+"""
+
+import asyncio
+import gc
+import json
+import logging
+import os
+import random
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+
+from edge_agent.config.loader import load_config
+from edge_agent.config.site import SiteConfig
+from edge_agent.cycle.advice import PLAN_STEP_S, PLAN_STEPS, Advice
+from edge_agent.cycle.agent import Agent, AgentParts
+from edge_agent.cycle.memory import HeldMemory, load_memory
+from edge_agent.cycle.record import Happened
+from edge_agent.cycle.upkeep import Upkeep
+from edge_agent.drivers.echonet import EchonetDriver
+from edge_agent.forecast.persistence import ClearSkyForecaster
+from edge_agent.forecast.port import Grid
+from edge_agent.image.image import LatestValues
+from edge_agent.journal.journal import Journal
+from edge_agent.journal.records import JournalStream
+from edge_agent.link.connection import Connection, ConnectionTopics
+from edge_agent.link.inbox import Inbox
+from edge_agent.link.site_link import SiteLink
+from edge_agent.link.uplink import JournalUplink
+from edge_agent.points.table import points_of
+from edge_agent.technician.app import ConfigOption, app, run_app
+from edge_agent.watchdog.heartbeat import Heartbeat
+from edge_agent.watchdog.process import WatchdogProcess
+from edge_agent.watchdog.recipe import ReleaseRecipe
+from edge_agent.watchdog.report import take_report
+from protocols.link.edge_session import EdgeSession
+from protocols.link.edge_states import Holdings
+from protocols.link.fencing import partition_lease
+from protocols.link.messages import LinkState, Plain, Stream
+from protocols.link.topics import TopicKind, Topics, signal_topic
+from protocols.link.wire import encode
+
+log = structlog.get_logger()
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """Aware UTC wall time."""
+        return datetime.now(UTC)
+
+    def monotonic_ns(self) -> int:
+        """Nanoseconds that never go back."""
+        return time.monotonic_ns()
+
+
+def configure_logging(*, verbose: bool) -> None:
+    """Send events to standard error: JSON lines, or colours on a terminal."""
+    renderer: structlog.types.Processor = structlog.processors.JSONRenderer()
+    if sys.stderr.isatty():
+        renderer = structlog.dev.ConsoleRenderer()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.DEBUG if verbose else logging.INFO
+        ),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ground:
+    """What every room of the agent stands on."""
+
+    config: SiteConfig
+    clock: SystemClock
+    journal: Journal
+    held: HeldMemory
+    inbox: Inbox
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Beside:
+    """What works beside the cycle."""
+
+    advice: Advice
+    heartbeat: Heartbeat
+
+
+def _link(ground: _Ground) -> SiteLink:
+    """Make the link: connection, session, uplink."""
+    config, journal, memory = ground.config, ground.journal, ground.held.memory
+    topics = Topics(config.site_id)
+    connection = Connection(
+        client_id=config.site_id,
+        brokers=config.link.brokers,
+        topics=ConnectionTopics(
+            subscribe=(topics.downlink_filter, signal_topic(config.zone)),
+            will_topic=topics.topic(TopicKind.STATE),
+            will_payload=encode(LinkState(online=False)),
+        ),
+        keepalive_s=config.link.keepalive_s,
+        jitter=random.random,
+    )
+    holdings = Holdings(
+        last={stream: journal.last(JournalStream(stream.value)) for stream in Stream},
+        durable=memory.durable,
+        trimmed={stream: journal.oldest(JournalStream(stream.value)) - 1 for stream in Stream},
+        epoch=memory.guards.epochs.get(partition_lease(config.site_id), 0),
+    )
+    uplink = JournalUplink(
+        journal,
+        site_id=config.site_id,
+        zone=config.zone,
+        journal_id=journal.journal_id,
+        holding=ground.held.holding,
+    )
+    return SiteLink(
+        connection=connection,
+        session=EdgeSession(journal.journal_id, holdings),
+        uplink=uplink,
+        inbox=ground.inbox,
+        topics=topics,
+        clock=ground.clock,
+    )
+
+
+def _told_at_start(journal: Journal, report: dict[str, Plain] | None) -> tuple[Happened, ...]:
+    """Say how a new life found the journal, and what the watchdog did meanwhile."""
+    told = [
+        Happened(
+            kind="agent.started",
+            payload={"journal_id": journal.journal_id, "new_journal": journal.report.created},
+        )
+    ]
+    told += [
+        Happened(
+            kind="alarm.raised",
+            payload={"alarm": f"journal {aside.cause}", "detail": f"{aside.path}: {aside.reason}"},
+        )
+        for aside in journal.report.set_aside
+    ]
+    if report is not None:
+        told.append(Happened(kind="watchdog.released", payload=report))
+    return tuple(told)
+
+
+def _forecaster(config: SiteConfig) -> ClearSkyForecaster:
+    return ClearSkyForecaster(
+        grid=Grid(step_s=PLAN_STEP_S, steps=PLAN_STEPS),
+        latitude=config.location.latitude,
+        longitude=config.location.longitude,
+        peak_w=config.pv_peak_w,
+    )
+
+
+def _agent(ground: _Ground, driver: EchonetDriver, link: SiteLink, *, beside: _Beside) -> Agent:
+    """Make the cycle on its ground."""
+    config = ground.config
+    parts = AgentParts(
+        config=config,
+        clock=ground.clock,
+        driver=driver,
+        specs=points_of(config),
+        latest=LatestValues(ground.clock),
+        journal=ground.journal,
+        inbox=ground.inbox,
+        link=link,
+        advice=beside.advice,
+        heartbeat=beside.heartbeat,
+    )
+    report = take_report(_state_dir(config))
+    return Agent(parts, ground.held, _told_at_start(ground.journal, report))
+
+
+def _state_dir(config: SiteConfig) -> Path:
+    """Folder shared with the watchdog."""
+    return config.data_dir / "watchdog"
+
+
+def _open_journal(config: SiteConfig, clock: SystemClock) -> Journal:
+    journal = Journal.open(config.journal_path, config.site_id, clock)
+    for aside in journal.report.set_aside:
+        log.warning("journal.set_aside", path=str(aside.path), reason=aside.reason)
+    return journal
+
+
+async def run_site(config: SiteConfig, clock: SystemClock) -> None:
+    """Run the agent of a site until SIGTERM or SIGINT.
+
+    Raises
+    ------
+    VppError
+        If something a person wrote or set up is wrong: nothing has been started then.
+    """
+    echonet = config.echonet
+    book = ReleaseRecipe(
+        _state_dir(config), gateway_address=echonet.address, gateway_port=echonet.port
+    )
+    driver = await EchonetDriver.open(config, clock=clock, book=book)
+    journal = _open_journal(config, clock)
+    held = HeldMemory(load_memory(journal.state))
+    inbox = Inbox(config.site_id, config.zone, held.memory.guards)
+    ground = _Ground(config=config, clock=clock, journal=journal, held=held, inbox=inbox)
+    link = _link(ground)
+    beside = _Beside(advice=Advice(_forecaster(config)), heartbeat=Heartbeat(_state_dir(config)))
+    agent = _agent(ground, driver, link, beside=beside)
+    watchdog = WatchdogProcess(_state_dir(config))
+    upkeep = Upkeep(watchdog, journal, link, held=held, limits=config.journal)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    gc.freeze()
+    _say_ready(config)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            background = [tasks.create_task(upkeep.run()), tasks.create_task(beside.advice.run())]
+            await agent.run(stop)
+            for task in background:
+                task.cancel()
+    finally:
+        journal.close()
+    beside.heartbeat.stop()
+
+
+def _say_ready(config: SiteConfig) -> None:
+    """Tell whoever started the agent, in one line of JSON."""
+    ready = {"event": "agent.ready", "site_id": config.site_id, "pid": os.getpid()}
+    sys.stdout.write(json.dumps(ready) + "\n")
+    sys.stdout.flush()
+
+
+@app.command(epilog="Example 例: edge-agent run --config site.toml")
+def run(
+    config: ConfigOption = Path("site.toml"),
+    *,
+    verbose: Annotated[bool, typer.Option("--verbose", help="More events. 詳細ログ。")] = False,
+) -> None:
+    """Run the site's agent until Ctrl-C (エージェントを動かす)."""
+    configure_logging(verbose=verbose)
+    asyncio.run(run_site(load_config(config), SystemClock()))
+
+
+def main() -> int:
+    """Run the command line; returns its exit code."""
+    return run_app(SystemClock())

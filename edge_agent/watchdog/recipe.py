@@ -1,0 +1,168 @@
+"""The release recipe: what must be sent to give every leased device back without the agent.
+
+The agent's driver writes it (through its ``LeaseBook`` port) before the first write of a
+lease; the watchdog, and the agent's next life, read it. The agent decides what is in it: a
+device's own default, or the limit that must go on holding (settled 6).
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from edge_agent.drivers.lease_book import LeasedDevice
+from protocols.vocabulary.errors import ConfigError
+from protocols.vocabulary.identifiers import ResourceId
+
+RECIPE_FILE: Final = "release.json"
+VERSION: Final = 1
+REFRESH: Final = timedelta(seconds=10)
+"""A lease that is only prolonged is written down again after this much, to spare the disk."""
+RECIPE_BYTES_MAX: Final = 4 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """What the file holds.
+
+    Attributes
+    ----------
+    gateway_address, gateway_port : str, int
+        Where devices expect the gateway.
+    devices : tuple of LeasedDevice
+        All that is leased now.
+    """
+
+    gateway_address: str
+    gateway_port: int
+    devices: tuple[LeasedDevice, ...]
+
+
+class ReleaseRecipe:
+    """The writer; it is the driver's ``LeaseBook``.
+
+    Parameters
+    ----------
+    state_dir : Path
+        Folder shared with the watchdog; made if it is missing.
+    gateway_address, gateway_port : str, int
+        Where devices expect the gateway.
+
+    Raises
+    ------
+    ConfigError
+        If there is a recipe and it cannot be read: a person must look, for devices may still
+        be leased by it.
+    """
+
+    def __init__(self, state_dir: Path, *, gateway_address: str, gateway_port: int) -> None:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        self._path = state_dir / RECIPE_FILE
+        self._address = gateway_address
+        self._port = gateway_port
+        before = load_recipe(state_dir)
+        self._left_over = () if before is None else before.devices
+        self._held: dict[ResourceId, LeasedDevice] = {
+            leased.resource_id: leased for leased in self._left_over
+        }
+
+    def hold(self, leased: LeasedDevice) -> None:
+        """Record a lease; on disk when it returns, unless it only prolongs a little."""
+        known = self._held.get(leased.resource_id)
+        if known is not None:
+            later = leased.valid_until - known.valid_until
+            same = replace(leased, valid_until=known.valid_until) == known
+            if same and timedelta(0) <= later < REFRESH:
+                return
+        self._held[leased.resource_id] = leased
+        self._save()
+
+    def drop(self, resource_id: ResourceId) -> None:
+        """Forget a device that has confirmed its release."""
+        if self._held.pop(resource_id, None) is not None:
+            self._save()
+
+    def left_over(self) -> tuple[LeasedDevice, ...]:
+        """Leases an earlier life of the agent left behind."""
+        return self._left_over
+
+    def _save(self) -> None:
+        document = {
+            "version": VERSION,
+            "gateway_address": self._address,
+            "gateway_port": self._port,
+            "devices": [_to_plain(leased) for leased in self._held.values()],
+        }
+        replace_file(self._path, document)
+
+
+def replace_file(path: Path, document: Mapping[str, object]) -> None:
+    """Replace a JSON file in one step: a reader sees the old or the new one, never a part."""
+    fresh = path.with_name(path.name + ".new")
+    fresh.write_text(json.dumps(document, indent=1, sort_keys=True), encoding="ascii")
+    fresh.replace(path)
+
+
+def load_recipe(state_dir: Path) -> Recipe | None:
+    """Read the recipe.
+
+    Returns
+    -------
+    Recipe or None
+        None if there is none.
+
+    Raises
+    ------
+    ConfigError
+        If there is one and it cannot be understood.
+    """
+    path = state_dir / RECIPE_FILE
+    try:
+        with path.open("rb") as file:
+            text = file.read(RECIPE_BYTES_MAX)
+    except FileNotFoundError:
+        return None
+    try:
+        document = json.loads(text)
+        if document["version"] != VERSION:
+            message = f"{path}: version: {document['version']} is not {VERSION}"
+            raise ConfigError(message)
+        return Recipe(
+            gateway_address=str(document["gateway_address"]),
+            gateway_port=int(document["gateway_port"]),
+            devices=tuple(_from_plain(plain) for plain in document["devices"]),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        message = f"{path}: not a release recipe ({type(error).__name__}: {error})"
+        raise ConfigError(message) from None
+
+
+def _to_plain(leased: LeasedDevice) -> dict[str, object]:
+    return {
+        "resource_id": leased.resource_id,
+        "address": leased.address,
+        "port": leased.port,
+        "frames": [frame.hex() for frame in leased.frames],
+        "check_frame": leased.check_frame.hex(),
+        "expected": leased.expected.hex(),
+        "restores": leased.restores,
+        "valid_until": leased.valid_until.isoformat(),
+    }
+
+
+def _from_plain(plain: Mapping[str, object]) -> LeasedDevice:
+    frames = plain["frames"]
+    if not isinstance(frames, list):
+        raise TypeError("frames is not a list")
+    return LeasedDevice(
+        resource_id=ResourceId(str(plain["resource_id"])),
+        address=str(plain["address"]),
+        port=int(str(plain["port"])),
+        frames=tuple(bytes.fromhex(str(frame)) for frame in frames),
+        check_frame=bytes.fromhex(str(plain["check_frame"])),
+        expected=bytes.fromhex(str(plain["expected"])),
+        restores=str(plain["restores"]),
+        valid_until=datetime.fromisoformat(str(plain["valid_until"])),
+    )

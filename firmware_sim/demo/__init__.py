@@ -1,0 +1,1 @@
+"""``vpp demo``: a whole virtual power plant as processes, cut, killed, and measured."""

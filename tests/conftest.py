@@ -1,0 +1,86 @@
+"""Peers: programs that are not ours, which some tests talk to.
+
+A test that needs one carries ``@pytest.mark.peer("name")`` and may ask the ``peer`` fixture
+for its place. Without the peer the test is skipped and says why. Where ``VPP_REQUIRE_PEERS=1``
+is set (``.ci/run`` sets it), a skip of such a test is a failure.
+"""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PEERS = ROOT / ".peers"
+REQUIRED = os.environ.get("VPP_REQUIRE_PEERS") == "1"
+INSTALL = "scripts/peers installs it"
+
+
+def _program(name: str) -> str:
+    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    if found is None:
+        pytest.skip(f"{name} is not installed: {INSTALL}")
+    return found
+
+
+def _echonet_lite() -> str:
+    _program("node")
+    folder = PEERS / "node_modules" / "echonet-lite"
+    if not (folder / "package.json").is_file():
+        pytest.skip(f"npm echonet-lite is not in .peers: {INSTALL}")
+    return str(folder)
+
+
+def _pychonet() -> str:
+    found = importlib.util.find_spec("pychonet")
+    if found is None or found.origin is None:
+        pytest.skip("pychonet is not installed: it comes with the extra dev")
+    return found.origin
+
+
+def _namespaces() -> str:
+    """Place of ``ip``, if this user may make network namespaces."""
+    program = _program("ip")
+    name = f"vpp-probe-{os.getpid()}"
+    command = [program, "netns", "add", name]
+    made = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    if made.returncode != 0:
+        pytest.skip(f"network namespaces are refused here: {made.stderr.strip()}")
+    subprocess.run([program, "netns", "delete", name], timeout=10, check=True)
+    return program
+
+
+_FINDERS: dict[str, Callable[[], str]] = {
+    "echonet-lite": _echonet_lite,
+    "namespaces": _namespaces,
+    "pychonet": _pychonet,
+}
+
+
+@pytest.fixture
+def peer() -> Callable[[str], str]:
+    """Place of a peer by its name; skips the test if it is not there."""
+
+    def find(name: str) -> str:
+        finder = _FINDERS.get(name)
+        return _program(name) if finder is None else finder()
+
+    return find
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Iterator[None]:
+    """Turn the skip of a test with a peer into a failure where peers are required."""
+    report = yield
+    if REQUIRED and report.skipped and any(item.iter_markers("peer")):
+        report.outcome = "failed"
+        place = report.longrepr
+        reason = place[2] if isinstance(place, tuple) else str(place)
+        report.longrepr = f"VPP_REQUIRE_PEERS=1 and a peer is missing: {reason}"
+    return report
