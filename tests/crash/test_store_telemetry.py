@@ -14,7 +14,7 @@ from cloud_coordinator.store.history import History
 from cloud_coordinator.store.telemetry import TelemetrySettings, TelemetryStore
 from protocols.vocabulary.identifiers import JournalId, SiteId
 
-ROUNDS = 8
+ROUNDS = 6
 SITES = 3
 
 WRITER = """
@@ -69,7 +69,7 @@ def test_no_kill_loses_or_doubles_an_acknowledged_row(tmp_path: Path) -> None:
     sites = [f"site-{number}" for number in range(SITES)]
     acknowledged = dict.fromkeys(sites, 0)
     for number in range(ROUNDS):
-        acknowledged = run_and_kill(tmp_path, sites, 0.013 * number)
+        acknowledged = run_and_kill(tmp_path, sites, 0.019 * number)
     store = TelemetryStore(TelemetrySettings(root=tmp_path), _Never())
     assert store.catalog.report.corrupt == ()
     history = History(store)

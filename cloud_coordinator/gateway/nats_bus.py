@@ -1,0 +1,210 @@
+"""The bus on native NATS: nine times an MQTT client, and the same server.
+
+Uses callbacks of nats-py. Its traps are met here: pending limits are set and drops counted,
+errors of callbacks come to us instead of vanishing, nothing is buffered while disconnected
+(an old dispatch signal must not appear after a reconnect), dead peers are found by a ping.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from typing import Final
+
+import nats
+import nats.errors
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from cloud_coordinator.gateway.bus import (
+    CONNECT_TIMEOUT_S,
+    INBOX_LIMIT,
+    OUTBOX_LIMIT,
+    BusStatistics,
+    MessageCallback,
+    check_pattern,
+    check_topic,
+    failure_place,
+)
+from protocols.vocabulary.errors import LinkError
+
+INBOX_BYTES: Final = 128 * 1024 * 1024
+RECONNECT_WAIT_S: Final = 0.1
+PING_INTERVAL_S: Final = 5
+CLOSE_TIMEOUT_S: Final = 1.0
+_YIELD_EVERY: Final = 512
+
+_log = structlog.get_logger(__name__)
+
+
+def subject_of(pattern: str) -> str:
+    """Turn a topic or pattern of MQTT form into a NATS subject."""
+    levels = ("*" if level == "+" else level for level in pattern.split("/"))
+    return ".".join(">" if level == "#" else level for level in levels)
+
+
+def topic_of(subject: str) -> str:
+    """Turn a NATS subject into a topic of MQTT form."""
+    return subject.replace(".", "/")
+
+
+class NatsBus:
+    """A :class:`~cloud_coordinator.gateway.bus.Bus` on one NATS server.
+
+    Made by :func:`connect_nats`.
+    """
+
+    def __init__(self) -> None:
+        self.statistics = BusStatistics()
+        self._client = Client()
+        self._outbox: deque[tuple[str, bytes]] = deque()
+        self._wake = asyncio.Event()
+        self._sender: asyncio.Task[None] | None = None
+        self._closing = False
+        self._cause = "no answer"
+
+    async def open(self, host: str, port: int, *, user: str, password: str) -> None:
+        """Connect once; afterwards the client reconnects by itself for ever.
+
+        Parameters
+        ----------
+        host, port : str, int
+            The server's native listener.
+        user, password : str
+            A user, or a token as ``user`` with an empty ``password``; both may be empty.
+
+        Raises
+        ------
+        LinkError
+            If the server is not reached within CONNECT_TIMEOUT_S or refuses us.
+        """
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await self._client.connect(
+                    servers=f"nats://{host}:{port}",
+                    name="vpp-coordinator",
+                    connect_timeout=CONNECT_TIMEOUT_S,
+                    reconnect_time_wait=RECONNECT_WAIT_S,  # type: ignore[arg-type]
+                    max_reconnect_attempts=-1,
+                    ping_interval=PING_INTERVAL_S,
+                    max_outstanding_pings=2,
+                    error_cb=self._on_error,
+                    disconnected_cb=self._on_disconnected,
+                    reconnected_cb=self._on_reconnected,
+                    skip_subject_validation=True,
+                    user=user if password else None,
+                    password=password or None,
+                    token=user if user and not password else None,
+                )
+        except (TimeoutError, OSError, nats.errors.Error) as error:
+            with contextlib.suppress(nats.errors.Error, OSError):
+                await self._client.close()
+            message = f"nats://{host}:{port}: {self._cause}"
+            raise LinkError(message) from error
+        self.statistics.connected = True
+        self._sender = asyncio.create_task(self._send(), name="nats-bus-sender")
+
+    def publish(self, topic: str, payload: bytes) -> bool:
+        """Hand a message to the bus without waiting; False if it was dropped."""
+        if not self._client.is_connected or len(self._outbox) >= OUTBOX_LIMIT:
+            self.statistics.dropped_out += 1
+            return False
+        self._outbox.append((subject_of(check_topic(topic)), payload))
+        self._wake.set()
+        return True
+
+    async def subscribe(self, pattern: str, callback: MessageCallback) -> None:
+        """Call ``callback`` for each message that matches; in force when this returns."""
+        statistics = self.statistics
+
+        async def handle(message: Msg) -> None:
+            statistics.received += 1
+            callback(message.subject.replace(".", "/"), message.data)
+
+        try:
+            await self._client.subscribe(
+                subject_of(check_pattern(pattern)),
+                cb=handle,
+                pending_msgs_limit=INBOX_LIMIT,
+                pending_bytes_limit=INBOX_BYTES,
+            )
+            await self._client.flush(timeout=CONNECT_TIMEOUT_S)
+        except (TimeoutError, OSError, nats.errors.Error) as error:
+            message = f"subscription {pattern!r} was not confirmed: {error}"
+            raise LinkError(message) from error
+
+    async def close(self) -> None:
+        """Send what waits, within a second, and disconnect."""
+        self._closing = True
+        self._wake.set()
+        if self._sender is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._sender, CLOSE_TIMEOUT_S)
+        with contextlib.suppress(TimeoutError, OSError, nats.errors.Error):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self._client.close()
+        self.statistics.connected = False
+
+    async def _send(self) -> None:
+        """Move messages from the outbox to the socket; the only caller of publish."""
+        while not (self._closing and not self._outbox):
+            await self._wake.wait()
+            self._wake.clear()
+            count = 0
+            while self._outbox:
+                subject, payload = self._outbox.popleft()
+                await self._send_one(subject, payload)
+                count += 1
+                if count % _YIELD_EVERY == 0:
+                    await asyncio.sleep(0)
+
+    async def _send_one(self, subject: str, payload: bytes) -> None:
+        if not self._client.is_connected:
+            self.statistics.dropped_out += 1
+            return
+        try:
+            await self._client.publish(subject, payload)
+        except (OSError, nats.errors.Error) as error:
+            self.statistics.dropped_out += 1
+            _log.warning("bus.send_failed", subject=subject, error=str(error))
+        else:
+            self.statistics.sent += 1
+
+    async def _on_error(self, error: Exception) -> None:
+        """Receive everything nats-py would otherwise keep to itself."""
+        if isinstance(error, nats.errors.SlowConsumerError):
+            self.statistics.dropped_in += 1
+            if self.statistics.dropped_in == 1:
+                _log.warning("bus.consumer_slow", subject=error.subject)
+        elif isinstance(error, nats.errors.Error | OSError):
+            self._cause = str(error) or type(error).__name__
+            if self.statistics.connected:
+                _log.info("bus.connection_failed", error=self._cause)
+        else:
+            self.statistics.failed_callbacks += 1
+            _log.error("bus.callback_failed", error=repr(error), place=failure_place(error))
+
+    async def _on_disconnected(self) -> None:
+        if self.statistics.connected and not self._closing:
+            _log.warning("bus.lost")
+        self.statistics.connected = False
+        self.statistics.dropped_out += len(self._outbox)
+        self._outbox.clear()
+
+    async def _on_reconnected(self) -> None:
+        self.statistics.connected = True
+        self.statistics.reconnects += 1
+        _log.info("bus.back", reconnects=self.statistics.reconnects)
+
+
+async def connect_nats(host: str, port: int, *, user: str = "", password: str = "") -> NatsBus:
+    """Connect to a NATS server's native listener.
+
+    Raises
+    ------
+    LinkError
+        If it is not reached within CONNECT_TIMEOUT_S.
+    """
+    bus = NatsBus()
+    await bus.open(host, port, user=user, password=password)
+    return bus

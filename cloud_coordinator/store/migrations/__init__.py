@@ -1,0 +1,1 @@
+"""Alembic migrations of the registry; run by :mod:`cloud_coordinator.store.database`."""
