@@ -39,6 +39,8 @@ from protocols.vocabulary.offer import OfferCurve
 STEP_S = 1800.0
 SECONDS_PER_HOUR = 3600.0
 BASELINE_MODEL = ModelId("persistence-300s")
+RAMP_MAX_W_PER_S = 1e6
+"""A device that states no ramp is taken to be this quick."""
 PRICE_TICK = 1e-3
 """Corners of a promised curve lie on this grid, JPY/kWh, so that they stay apart on the wire."""
 
@@ -106,7 +108,7 @@ def make_offer(request: OfferRequest) -> tuple[OfferCurve, Envelope, Baseline]:
         margin_w=_margin(request, len(stores)),
     )
     total = _total(request, stores, bounds)
-    planned_w = _planned(request, total, stores, residual_w=residual_w)
+    planned_w = _economy(request, total, residual_w)
     span = Range(
         low_w=total.low_w - planned_w,
         high_w=total.high_w - planned_w,
@@ -197,21 +199,12 @@ def _steps_of(plan: Plan, interval: Interval) -> list[int]:
     return [] if step is None else [step]
 
 
-def _planned(
-    request: OfferRequest, total: Curve, stores: tuple[Seen, ...], *, residual_w: float
-) -> float:
-    """Return what the offered resources would do without an obligation, W: plan, else economy."""
-    plan = request.plan
-    if plan is not None:
-        steps = _steps_of(plan, request.interval)
-        rows = [
-            plan.resource_ids.index(one.resource_id)
-            for one in stores
-            if one.resource_id in plan.resource_ids
-        ]
-        if steps and len(rows) == len(stores):
-            wanted_w = float(plan.power_w[np.ix_(rows, steps)].sum(axis=0).mean())
-            return min(max(wanted_w, total.low_w), total.high_w)
+def _economy(request: OfferRequest, total: Curve, residual_w: float) -> float:
+    """Return what the offered resources would do without an obligation, W.
+
+    The same rule as the balance follows (``dispatch.economic_total``), so that the baseline is
+    what the site would really do; a plan speaks through the value of stored energy.
+    """
     tariff = request.frame.tariff
     selling_w = total.power_at(min(tariff.export_jpy_per_kwh, tariff.import_jpy_per_kwh))
     return min(max(-residual_w, selling_w), total.power_at(tariff.import_jpy_per_kwh))
@@ -263,7 +256,7 @@ def _envelope(request: OfferRequest, span: Range, stores: tuple[Seen, ...]) -> E
         power_w_max=column([max(span.high_w, 0.0)] * steps),
         energy_wh_min=column(min(span.low_w, 0.0) * hours),
         energy_wh_max=column(max(span.high_w, 0.0) * hours),
-        ramp_w_per_s=max(math.fsum(ramps), 1.0),
+        ramp_w_per_s=min(max(math.fsum(ramps), 1.0), RAMP_MAX_W_PER_S),
         limited_by=widest or "no resource",
     )
 

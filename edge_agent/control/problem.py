@@ -1,9 +1,10 @@
 """The horizon problem as numbers: who can do what in which half-hour, and what it costs.
 
-A quadratic program in units of the site's own size: stores with state of charge and two efficiencies, generators,
-import and export with their tariff, soft obligations, soft contract limits, a soft departure
-charge, wear, and a small rise of cost so that equal resources share. Only vectors change while
-the :class:`Structure` stays. Plain numpy; :mod:`edge_agent.control.solver` solves it.
+A quadratic program in units of the site's own size: stores with state of charge and two
+efficiencies, generators, import and export with their tariff, soft obligations, soft contract
+limits, a soft departure charge, wear, and a small rise of cost so that equal resources share. Only
+vectors change while the :class:`Structure` stays. Plain numpy; :mod:`edge_agent.control.solver`
+solves it.
 """
 
 from dataclasses import dataclass

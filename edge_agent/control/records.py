@@ -76,8 +76,10 @@ def _codec_of_generic(kind: object, origin: object) -> Codec:
         (inner,) = (a for a in arguments if a is not types.NoneType)
         return _optional(codec_of(inner))
     if origin is tuple:
-        assert arguments[1] is Ellipsis, f"no plain form for {kind!r}"
-        return _sequence(codec_of(arguments[0]), tuple)
+        if arguments[-1] is Ellipsis:
+            return _sequence(codec_of(arguments[0]), tuple)
+        assert all(codec_of(a) == (None, None) for a in arguments), f"no plain form for {kind!r}"
+        return None, tuple
     if origin is frozenset:
         return _ordered_set(codec_of(arguments[0]))
     if origin is np.ndarray:

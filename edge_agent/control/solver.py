@@ -8,7 +8,9 @@ in a worker.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import cast
 
+import msgpack
 import numpy as np
 import osqp
 from scipy import sparse
@@ -30,6 +32,7 @@ from edge_agent.control.projection import (
     shifted,
     steps_between,
 )
+from edge_agent.control.records import from_plain, to_plain
 from protocols.vocabulary.arrays import FloatArray
 from protocols.vocabulary.intervals import Interval
 
@@ -39,6 +42,7 @@ ACCURACY_RELATIVE = 1e-4
 ITERATIONS = 4000
 CHECK_EVERY = 25
 RHO = 0.3
+WARM_VERSION = 1
 SOLVED = 1
 """OSQP's status value of a solved problem."""
 
@@ -61,6 +65,17 @@ class WarmStart:
     start: datetime
     primal: FloatArray
     dual: FloatArray
+
+
+def pack_warm_start(warm: WarmStart) -> bytes:
+    """Pack a warm start for the journal, exact."""
+    return cast("bytes", msgpack.packb([WARM_VERSION, to_plain(WarmStart, warm)]))
+
+
+def unpack_warm_start(data: bytes) -> WarmStart | None:
+    """Unpack a warm start; None if it is of another version: the next solve begins cold."""
+    version, plain = msgpack.unpackb(data)
+    return from_plain(WarmStart, plain) if version == WARM_VERSION else None
 
 
 class HorizonSolver:

@@ -15,6 +15,8 @@ from protocols.vocabulary.errors import JournalError
 EVERY_S: Final = 5.0
 TRIM_EVERY: Final = 12
 """Rounds between two looks at the journal's size."""
+TRIM_CALLS_MAX: Final = 10
+"""Calls in a row; each holds the journal's write lock for a few milliseconds only."""
 
 log = structlog.get_logger()
 
@@ -84,11 +86,17 @@ class Upkeep:
                 for stream, last in self._held.memory.durable.items()
             },
         )
-        try:
-            report = await asyncio.to_thread(self._journal.trim, retention)
-        except JournalError as error:
-            log.warning("journal.not_trimmed", cause=str(error))
-            return
-        for stream in Stream:
-            if report.removed.get(JournalStream(stream.value), 0):
-                self._link.trimmed(stream, self._journal.oldest(JournalStream(stream.value)) - 1)
+        for _ in range(TRIM_CALLS_MAX):
+            try:
+                report = await asyncio.to_thread(self._journal.trim, retention)
+            except JournalError as error:
+                log.warning("journal.not_trimmed", cause=str(error))
+                return
+            for stream in Stream:
+                name = JournalStream(stream.value)
+                if report.removed.get(name, 0):
+                    self._link.trimmed(stream, self._journal.oldest(name) - 1)
+            if sum(report.removed.values()) < retention.rows_max:
+                break
+        if report.over_bytes:
+            log.warning("journal.over_size", over_bytes=report.over_bytes)

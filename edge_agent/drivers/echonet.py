@@ -13,7 +13,8 @@ from typing import Final
 import structlog
 
 from edge_agent.config.site import SiteConfig
-from edge_agent.drivers.echonet_device import Contact, device_of, resource_of
+from edge_agent.drivers.echonet_classes import SOC_EPC
+from edge_agent.drivers.echonet_device import Contact, Device, device_of, resource_of
 from edge_agent.drivers.echonet_exchange import Exchange, ExchangeSettings
 from edge_agent.drivers.echonet_gateway import gateway_node
 from edge_agent.drivers.echonet_lease import DeviceLease, LeaseTerms
@@ -35,10 +36,11 @@ from protocols.echonet_lite.frame import NODE_PROFILE, TID_MAX
 from protocols.echonet_lite.requester import Notified
 from protocols.vocabulary.identifiers import ResourceId
 from protocols.vocabulary.intervals import Clock
-from protocols.vocabulary.resource import Resource
+from protocols.vocabulary.resource import Resource, ResourceKind
 from protocols.vocabulary.setpoint import Setpoint
 
 PROTOCOL: Final = "echonet-lite"
+_STORAGES: Final = frozenset({ResourceKind.BATTERY, ResourceKind.EV_V2H, ResourceKind.EV_CHARGER})
 _INSTANCE_LIST_NOTIFICATION: Final = 0xD5
 
 log = structlog.get_logger(__name__)
@@ -159,19 +161,7 @@ class EchonetDriver:
         rounds = [future for future in asked if future is not None]
         if rounds:
             await asyncio.wait(rounds, timeout=deadline_s)
-        found: list[Reading] = []
-        for worker in self._workers.values():
-            device = worker.device
-            if device.changed:
-                found += readings(
-                    device.facts,
-                    device.config.device_id,
-                    device.held,
-                    changed=device.changed,
-                    energy_wh_capacity=resource_of(device).energy_wh_capacity,
-                )
-                device.changed.clear()
-        return found
+        return [entry for worker in self._workers.values() for entry in _taken(worker.device)]
 
     async def write(self, setpoint: Setpoint) -> WriteOutcome:
         """Lease a power to a device; see :class:`edge_agent.drivers.port.Writer`."""
@@ -242,3 +232,19 @@ class EchonetDriver:
                 log.warning(
                     "lease.orphaned", resource_id=leased.resource_id, restores=leased.restores
                 )
+
+
+def _taken(device: Device) -> list[Reading]:
+    """Take what arrived from a device since the last time."""
+    if not device.changed:
+        return []
+    by_energy = device.config.kind in _STORAGES and SOC_EPC not in device.held
+    found = readings(
+        device.facts,
+        device.config.device_id,
+        device.held,
+        changed=device.changed,
+        energy_wh_capacity=resource_of(device).energy_wh_capacity if by_energy else 0.0,
+    )
+    device.changed.clear()
+    return found

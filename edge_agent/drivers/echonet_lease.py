@@ -25,11 +25,15 @@ from edge_agent.drivers.echonet_commands import (
     plan_setpoint,
 )
 from edge_agent.drivers.echonet_device import Contact, Device
+from edge_agent.drivers.echonet_recipe import leased_device, restored_by
 from edge_agent.drivers.echonet_write import Carried, DeviceWriter
-from edge_agent.drivers.lease_book import LeaseBook, LeasedDevice
+from edge_agent.drivers.lease_book import LeaseBook
 from edge_agent.drivers.port import WriteOutcome, WriteState
-from protocols.echonet_lite.frame import CONTROLLER, Esv, Frame, Property, encode_frame
-from protocols.vocabulary.errors import DeviceUnsupportedError, LocalProtocolError
+from protocols.vocabulary.errors import (
+    DeviceUnsupportedError,
+    JournalError,
+    LocalProtocolError,
+)
 from protocols.vocabulary.intervals import Clock
 from protocols.vocabulary.setpoint import Setpoint
 
@@ -119,7 +123,7 @@ class DeviceLease:
         if self._reverted:
             self._owe()
         elif self._lease is not None and self._lease.setpoint is not None:
-            self._write_down(self._lease.setpoint.valid_until)
+            self._write_down_again(self._lease.setpoint.valid_until)
 
     def found(self) -> None:
         """Take note that the device is (back) in contact, perhaps after a restart."""
@@ -130,7 +134,7 @@ class DeviceLease:
             grace_ns = self._clock.monotonic_ns() + round(ADOPTED_S * _NS_PER_S)
             lease.expires_ns = max(lease.expires_ns, grace_ns)
         elif lease.in_force:
-            self._write_down(lease.setpoint.valid_until)
+            self._write_down_again(lease.setpoint.valid_until)
             self.restarted()
 
     def restarted(self) -> None:
@@ -208,38 +212,45 @@ class DeviceLease:
         if remaining_s <= 0.0:
             self._settle(WriteState.TIMEOUT, "expired before it could be sent")
             return
-        plan = self._planned(setpoint, remaining_s)
-        if plan is None or self._prolonged(setpoint, plan):
+        try:
+            plan = plan_setpoint(
+                self._command(),
+                self._device.abilities(),
+                power_w=setpoint.power_w,
+                lease_s=remaining_s,
+            )
+            self._remember(plan)
+            self._write_down(setpoint.valid_until)
+        except (DeviceUnsupportedError, LocalProtocolError, JournalError) as error:
+            self._settle(WriteState.REFUSED, str(error))
+            return
+        if self._prolonged(setpoint, plan):
             return
         wish, self._wish = self._wish, None
         before = self._lease
-        now_ns = self._clock.monotonic_ns()
-        expires_ns = now_ns + round(remaining_s * _NS_PER_S)
+        self._begin(setpoint, plan, lease_s=remaining_s)
+        carried = await self._writer.carry_out(plan, lambda: self._wish is not None)
+        self._after_write(carried, before)
+        self._settle(carried.state, carried.detail, wish)
+
+    def _remember(self, plan: WritePlan) -> None:
+        """Keep what was set before our first write; some devices are given that back."""
+        for step in plan.steps:
+            if step.epc in self._device.held:
+                self._device.originals.setdefault(step.epc, self._device.held[step.epc].edt)
+
+    def _begin(self, setpoint: Setpoint, plan: WritePlan, *, lease_s: float) -> None:
+        """Put the new lease in the place of the old one."""
+        expires_ns = self._clock.monotonic_ns() + round(lease_s * _NS_PER_S)
         self._lease = _Lease(
             setpoint=setpoint,
             plan=plan,
             expires_ns=expires_ns,
             armed_until_ns=expires_ns,
-            armed_s=remaining_s,
+            armed_s=lease_s,
         )
         self._owed_ns = None
         self._reverted = False
-        for step in plan.steps:
-            if step.epc in self._device.held:
-                self._device.originals.setdefault(step.epc, self._device.held[step.epc].edt)
-        self._write_down(setpoint.valid_until)
-        carried = await self._writer.carry_out(plan, lambda: self._wish is not None)
-        self._after_write(carried, before)
-        self._settle(carried.state, carried.detail, wish)
-
-    def _planned(self, setpoint: Setpoint, lease_s: float) -> WritePlan | None:
-        try:
-            return plan_setpoint(
-                self._command(), self._device.abilities(), power_w=setpoint.power_w, lease_s=lease_s
-            )
-        except (DeviceUnsupportedError, LocalProtocolError) as error:
-            self._settle(WriteState.REFUSED, str(error))
-            return None
 
     def _prolonged(self, setpoint: Setpoint, plan: WritePlan) -> bool:
         """Spare the device a frame it does not need: same value, in force, armed long enough."""
@@ -256,7 +267,6 @@ class DeviceLease:
         lease.setpoint = setpoint
         remaining = setpoint.valid_until - self._clock.now()
         lease.expires_ns = now_ns + round(remaining.total_seconds() * _NS_PER_S)
-        self._write_down(setpoint.valid_until)
         self._settle(WriteState.DONE, f"{lease.plan.detail} (still in force)")
         return True
 
@@ -329,37 +339,28 @@ class DeviceLease:
     # --- the book ------------------------------------------------------------------------
 
     def _write_down(self, valid_until: datetime) -> None:
-        """Record how to give the device back without us."""
-        try:
-            plan = self._release_plan()
-        except (DeviceUnsupportedError, LocalProtocolError) as error:
-            log.warning("release.unplanned", resource_id=self._device.resource_id, cause=str(error))
-            return
-        batch = self._device.set_batch
-        chunks = [plan.steps[start : start + batch] for start in range(0, len(plan.steps), batch)]
-        asked = tuple(
-            Property(entry.epc) for entry in plan.expected if entry.epc in self._device.readable
-        )
-        expected = b"".join(
-            bytes((entry.epc, len(entry.edt))) + entry.edt
-            for entry in plan.expected
-            if entry.epc in self._device.readable
-        )
+        """Record how to give the device back without us.
+
+        Raises
+        ------
+        DeviceUnsupportedError, LocalProtocolError
+            If it cannot be given back.
+        JournalError
+            If the record cannot be written.
+        """
+        plan = self._release_plan()
         self._book.hold(
-            LeasedDevice(
-                resource_id=self._device.resource_id,
-                address=self._device.address,
-                port=self._device_port,
-                frames=tuple(self._frame(Esv.SET_C, chunk) for chunk in chunks),
-                check_frame=self._frame(Esv.GET, asked or (Property(0x80),)),
-                expected=expected,
-                restores=plan.detail,
-                valid_until=valid_until,
+            leased_device(
+                self._device, plan, device_port=self._device_port, valid_until=valid_until
             )
         )
 
-    def _frame(self, esv: Esv, properties: tuple[Property, ...]) -> bytes:
-        return encode_frame(Frame(0, CONTROLLER, self._device.eoj, esv, properties))
+    def _write_down_again(self, valid_until: datetime) -> None:
+        """Bring the record of a lease that goes on up to date."""
+        try:
+            self._write_down(valid_until)
+        except (DeviceUnsupportedError, LocalProtocolError, JournalError) as error:
+            log.warning("lease.unrecorded", resource_id=self._device.resource_id, cause=str(error))
 
     def _adopt_from_book(self) -> None:
         """Take over the lease an earlier life of the agent left on this device."""
@@ -368,6 +369,9 @@ class DeviceLease:
                 left_s = (leased.valid_until - self._clock.now()).total_seconds()
                 expires_ns = self._clock.monotonic_ns() + round(left_s * _NS_PER_S)
                 self._lease = _Lease(setpoint=None, plan=None, expires_ns=expires_ns)
+                # What is set now is our own doing: the original is what the record restores.
+                for restored in restored_by(leased):
+                    self._device.originals.setdefault(restored.epc, restored.edt)
                 log.info("lease.adopted", resource_id=leased.resource_id)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from typing import Final
 
 from edge_agent.drivers.echonet_classes import (
@@ -106,7 +107,7 @@ def readings(
     changed : collection of int
         EPCs that arrived since the last call, also where the value is the same.
     energy_wh_capacity : float
-        Usable energy, for a device that states Wh and no per cent; 0 if not known.
+        Usable energy, where the state of charge must come from Wh; else 0.
 
     Returns
     -------
@@ -114,25 +115,47 @@ def readings(
         ``measured_at`` and ``received_at`` are when the property arrived. A "no value" code
         or a malformed value is None and BAD with its reason.
     """
-    found: dict[str, Measurement] = {}
-    for readout in facts.readouts:
-        known = found.get(readout.quantity)
-        if readout.epc not in held or (known is not None and known.value is not None):
-            continue
-        measurement = _measured(facts, readout, held)
-        if known is None or measurement.value is not None:
-            found[readout.quantity] = measurement
-    fresh = {held[epc].received_at for epc in changed if epc in held}
-    if table.SOC not in found and REMAINING_ENERGY in held and energy_wh_capacity > 0.0:
-        found[table.SOC] = _soc_from_energy(facts, held, energy_wh_capacity)
-    setting = _setting(facts, held)
+    found: list[tuple[str, Measurement]] = []
+    for quantity, readouts in _by_quantity(facts):
+        if any(readout.epc in changed for readout in readouts):
+            measurement = _best(facts, readouts, held, changed=changed)
+            if measurement is not None:
+                found.append((quantity, measurement))
+    if REMAINING_ENERGY in changed and energy_wh_capacity > 0.0:
+        found.append((table.SOC, _soc_from_energy(facts, held, energy_wh_capacity)))
+    setting = _setting(facts, held, changed)
     if setting is not None:
-        found[table.SETPOINT_W] = setting
-    return [
-        (table.point_id(device_id, quantity), measurement)
-        for quantity, measurement in found.items()
-        if measurement.measured_at in fresh
-    ]
+        found.append((table.SETPOINT_W, setting))
+    return [(table.point_id(device_id, quantity), measurement) for quantity, measurement in found]
+
+
+@cache
+def _by_quantity(facts: ClassFacts) -> tuple[tuple[str, tuple[Readout, ...]], ...]:
+    """Group a class's readouts by quantity, the preferred first."""
+    groups: dict[str, list[Readout]] = {}
+    for readout in facts.readouts:
+        groups.setdefault(readout.quantity, []).append(readout)
+    return tuple((quantity, tuple(entries)) for quantity, entries in groups.items())
+
+
+def _best(
+    facts: ClassFacts,
+    readouts: tuple[Readout, ...],
+    held: HeldValues,
+    *,
+    changed: Collection[int],
+) -> Measurement | None:
+    """Measure by the first readout that gives a number; None if that one is not new."""
+    first: tuple[Readout, Measurement] | None = None
+    for readout in readouts:
+        if readout.epc in held:
+            measurement = _measured(facts, readout, held)
+            if measurement.value is not None:
+                return measurement if readout.epc in changed else None
+            first = first or (readout, measurement)
+    if first is None or first[0].epc not in changed:
+        return None
+    return first[1]
 
 
 def _measured(facts: ClassFacts, readout: Readout, held: HeldValues) -> Measurement:
@@ -200,24 +223,25 @@ def _soc_from_energy(facts: ClassFacts, held: HeldValues, energy_wh_capacity: fl
     return _measurement(remaining_wh / energy_wh_capacity, "", entry.received_at)
 
 
-def _setting(facts: ClassFacts, held: HeldValues) -> Measurement | None:
-    """Read the power that is set; as old as the older of the mode and its power."""
+def _setting(facts: ClassFacts, held: HeldValues, changed: Collection[int]) -> Measurement | None:
+    """Read the power that is set, as old as the older of the mode and its power."""
     command = facts.command
     if not isinstance(command, StorageCommand) or MODE_SETTING not in held:
         return None
-    settings = {epc: entry.edt for epc, entry in held.items()}
-    mode = held[MODE_SETTING]
-    power_w = setting_power_w(command, facts.class_code, settings)
-    received_at = mode.received_at
+    oldest = MODE_SETTING
     for direction in (command.charge, command.discharge):
-        if (
-            direction is not None
-            and mode.edt == bytes((direction.mode,))
-            and direction.power_epc in held
-        ):
-            received_at = min(received_at, held[direction.power_epc].received_at)
-    reason = "" if power_w is not None else f"the device decides itself (DA={mode.edt.hex()})"
-    return _measurement(power_w, reason, received_at)
+        if direction is None or held[MODE_SETTING].edt != bytes((direction.mode,)):
+            continue
+        power = held.get(direction.power_epc)
+        if power is not None and power.received_at < held[oldest].received_at:
+            oldest = direction.power_epc
+    if oldest not in changed:
+        return None
+    settings = {epc: entry.edt for epc, entry in held.items()}
+    power_w = setting_power_w(command, facts.class_code, settings)
+    mode = held[MODE_SETTING].edt.hex()
+    reason = "" if power_w is not None else f"the device decides itself (DA={mode})"
+    return _measurement(power_w, reason, held[oldest].received_at)
 
 
 def _measurement(value: float | None, reason: str, received_at: datetime) -> Measurement:

@@ -161,7 +161,6 @@ class DeviceWorker:
     async def _serve(self) -> None:
         try:
             if self._relearn:
-                self._relearn = False
                 if not await self._meet():
                     return
                 self.lease.restarted()
@@ -263,6 +262,7 @@ class DeviceWorker:
             self._tell_missing(_OTHER_NODE)
             return False
         await self._reader.learn()
+        self._relearn = False
         self.moved = False
         self._look_s = LOOK_S
         spread = 0.5 + zlib.crc32(device.resource_id.encode()) % 256 / 512.0

@@ -47,7 +47,13 @@ class LeaseBook(Protocol):
     """Where a driver writes down what must be released should the agent die."""
 
     def hold(self, leased: LeasedDevice) -> None:
-        """Record before the first write of a lease; replaces an earlier record."""
+        """Record before the first write of a lease; replaces an earlier record.
+
+        Raises
+        ------
+        JournalError
+            If it cannot be recorded; then nothing may be leased.
+        """
 
     def drop(self, resource_id: ResourceId) -> None:
         """Forget: the device has confirmed its release."""

@@ -74,8 +74,8 @@ class Thresholds:
 
     link_late_s: float = 3.5
     link_lost_s: float = 10.0
-    link_back_s: float = 10.0
-    link_recovered_s: float = 5.0
+    link_back_s: float = 15.0
+    link_recovered_s: float = 10.0
     meter_lost_s: float = 30.0
     clock_error_s: float = 2.0
     journal_lost_s: float = 0.0

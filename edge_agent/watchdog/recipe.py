@@ -5,6 +5,7 @@ lease; the watchdog, and the agent's next life, read it. The agent decides what 
 device's own default, or the limit that must go on holding (settled 6).
 """
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from edge_agent.drivers.lease_book import LeasedDevice
-from protocols.vocabulary.errors import ConfigError
+from protocols.vocabulary.errors import ConfigError, JournalError
 from protocols.vocabulary.identifiers import ResourceId
 
 RECIPE_FILE: Final = "release.json"
@@ -69,7 +70,13 @@ class ReleaseRecipe:
         }
 
     def hold(self, leased: LeasedDevice) -> None:
-        """Record a lease; on disk when it returns, unless it only prolongs a little."""
+        """Record a lease; on disk when it returns, unless it only prolongs a little.
+
+        Raises
+        ------
+        JournalError
+            If the file cannot be written; the record on disk is as before.
+        """
         known = self._held.get(leased.resource_id)
         if known is not None:
             later = leased.valid_until - known.valid_until
@@ -77,12 +84,25 @@ class ReleaseRecipe:
             if same and timedelta(0) <= later < REFRESH:
                 return
         self._held[leased.resource_id] = leased
-        self._save()
+        try:
+            self._save()
+        except OSError as error:
+            if known is None:
+                del self._held[leased.resource_id]
+            else:
+                self._held[leased.resource_id] = known
+            message = f"{self._path}: the lease cannot be written down: {error.strerror}"
+            raise JournalError(message) from None
 
     def drop(self, resource_id: ResourceId) -> None:
-        """Forget a device that has confirmed its release."""
+        """Forget a device that has confirmed its release.
+
+        Where the disk does not take it, the file names a device too many until it does:
+        releasing that once more does no harm.
+        """
         if self._held.pop(resource_id, None) is not None:
-            self._save()
+            with contextlib.suppress(OSError):
+                self._save()
 
     def left_over(self) -> tuple[LeasedDevice, ...]:
         """Leases an earlier life of the agent left behind."""

@@ -59,6 +59,7 @@ steps = st.lists(
     st.one_of(
         st.tuples(st.just("pass"), st.floats(0.01, 10.0)),
         st.tuples(st.just("step"), st.floats(-1e6, 1e6)),
+        st.tuples(st.just("step"), st.floats(-5.0, 5.0)),
         st.tuples(st.just("read"), st.floats(-1e5, 1e5)),
         st.tuples(st.just("cached"), st.just(0.0)),
     ),
@@ -121,3 +122,16 @@ def test_a_silent_point_goes_stale_in_its_max_age(silence_s: float, step_s: floa
     assert image.points[POINT].value == 1.0
     assert image.points[POINT].measured_at == START
     assert image.value(POINT) is None
+
+
+@given(st.floats(3.1, 60.0), st.floats(-60.0, -0.01))
+def test_a_cached_reading_given_again_stays_old(silence_s: float, step_s: float) -> None:
+    """If this fails, a driver that repeats itself while the clock is set back feigns a meter."""
+    clock = FakeClock()
+    latest = LatestValues(clock)
+    cached = reading(clock, 1.0)
+    latest.update(POINT, cached)
+    clock.pass_s(silence_s)
+    clock.step_wall_s(step_s)
+    assert not latest.update(POINT, cached)
+    assert frozen(latest, clock).points[POINT].quality is Quality.STALE

@@ -28,6 +28,7 @@ from edge_agent.drivers.echonet import DriverPorts, EchonetDriver
 from edge_agent.drivers.lease_book import LeasedDevice
 from protocols.echonet_lite.frame import Eoj, Esv, Frame, Property, decode_frame, encode_frame
 from protocols.echonet_lite.property_map import encode_property_map
+from protocols.vocabulary.errors import JournalError
 from protocols.vocabulary.identifiers import PointId, ResourceId, SiteId, ZoneId
 from protocols.vocabulary.measurement import Measurement
 from protocols.vocabulary.resource import ResourceKind
@@ -193,8 +194,11 @@ class FakeBook:
         self._left_over = left_over
         self.held: dict[ResourceId, LeasedDevice] = {e.resource_id: e for e in left_over}
         self.dropped: list[ResourceId] = []
+        self.full = False
 
     def hold(self, leased: LeasedDevice) -> None:
+        if self.full:
+            raise JournalError("release.json: no space left on device")
         self.held[leased.resource_id] = leased
 
     def drop(self, resource_id: ResourceId) -> None:

@@ -337,6 +337,30 @@ def test_restarted_device_is_read_anew_and_armed_again(bench: Bench) -> None:
     bench.run(test)
 
 
+def test_device_that_announces_itself_before_it_can_answer_is_read_later(
+    bench: Bench,
+) -> None:
+    """A device that boots slowly would keep the maps and the lease of its life before."""
+
+    async def test(site: Site) -> None:
+        device = site.add(bench.battery(), "b")
+        async with site.running() as driver:
+            await driver.write(site.setpoint(-2_000.0, lease_s=60.0))
+            device.values |= {0xDA: b"\x46"}
+            device.silent = True
+            started = (Property(0xD5, b"\x01\x02\x7d\x01"),)
+            profile = Eoj(0x0E, 0xF0, 1)
+            site.network.inject(Frame(1, profile, profile, Esv.INF, started), device.address)
+            await asyncio.sleep(4.5)
+            device.silent = False
+            device.frames.clear()
+            await site.cycles(3)
+            assert 0x9E in {entry.epc for frame in device.frames for entry in frame.properties}
+            assert device.values[0xDA] == b"\x42"
+
+    bench.run(test)
+
+
 def test_lease_of_a_lost_device_is_released_when_it_is_back(bench: Bench) -> None:
     """A device that was out of reach at the end of its lease would stay forced for ever."""
 
@@ -400,6 +424,23 @@ def test_book_is_written_before_the_first_frame_with_what_gives_the_device_back(
             assert leased.check_frame.hex() == "1081000005ff01027d016201da00"
             assert leased.expected == b"\xda\x01\x46"
             assert "auto" in leased.restores
+
+    bench.run(test)
+
+
+def test_nothing_is_leased_that_cannot_be_written_down(bench: Bench) -> None:
+    """With a full disk a crash of the agent would leave the battery forced for ever."""
+
+    async def test(site: Site) -> None:
+        device = site.add(bench.battery(), "b")
+        async with site.running() as driver:
+            await driver.write(site.setpoint(-2_000.0, lease_s=5.0))
+            site.book.full = True
+            outcome = await driver.write(site.setpoint(-1_000.0, lease_s=5.0))
+            assert outcome.state is WriteState.REFUSED
+            assert "no space" in outcome.detail
+            await site.cycles(7)
+            assert device.values[0xDA] == b"\x46", "the lease before it has expired"
 
     bench.run(test)
 

@@ -171,6 +171,26 @@ def test_pv_is_limited_and_gets_its_own_limit_back(bench: Bench, epc: int) -> No
     bench.run(test)
 
 
+def test_pv_limit_of_an_earlier_life_is_not_taken_for_its_own(bench: Bench) -> None:
+    """After a crash during a curtailment the PV would stay curtailed for ever."""
+
+    async def test(site: Site) -> None:
+        device = site.add(pv(bench, 0xA1), "pv")
+        device.values[0xA1] = watts(4_800, 2)
+        async with site.running() as driver:
+            await driver.write(site.setpoint(1_500.0, device="pv"))
+            (first,) = site.book.held.values()
+            assert first.expected == b"\xa1\x02" + watts(4_800, 2)
+        site.book = bench.book(tuple(site.book.held.values()))
+        async with site.running() as driver:
+            await driver.write(site.setpoint(900.0, device="pv"))
+            assert device.values[0xA1] == watts(900, 2)
+            await driver.release(ResourceId("site-1/pv"))
+            assert device.values[0xA1] == watts(4_800, 2)
+
+    bench.run(test)
+
+
 def test_fuel_cell_is_switched(bench: Bench) -> None:
     """A fuel cell would be read as a load, or left off after the event."""
 

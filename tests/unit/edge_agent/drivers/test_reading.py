@@ -208,6 +208,11 @@ def test_one_refused_property_does_not_shrink_the_frames(bench: Bench) -> None:
             values = await site.read()
             assert [len(frame.properties) for frame in device.frames] == [3]
             assert "b.power_w" in values
+            device.values[0xE4] = b"\x32"
+            await site.cycles(70)
+            device.frames.clear()
+            await site.read()
+            assert [len(frame.properties) for frame in device.frames] == [4], "asked again"
 
     bench.run(test)
 
@@ -378,5 +383,20 @@ def test_garbage_is_dropped(bench: Bench) -> None:
             for garbage in (b"", b"\x10", b"\x10\x81" + bytes(30), b"\xff" * 2000):
                 site.network.inject_bytes(garbage, device.address)
             assert (await site.read())["b.soc"].value == 0.5
+
+    bench.run(test)
+
+
+def test_state_of_charge_comes_from_energy_where_there_is_no_per_cent(bench: Bench) -> None:
+    """A battery that states Wh only would be planned as if nobody knew how full it is."""
+
+    async def test(site: Site) -> None:
+        device = site.add(bench.battery(), "b", energy_wh_capacity=8_000.0)
+        device.values.pop(0xE4)
+        device.values[0xE2] = (2_000).to_bytes(4, "big")
+        async with site.running():
+            values = await site.read()
+            assert values["b.soc"].value == 0.25
+            assert values["b.energy_wh_remaining"].value == 2_000.0
 
     bench.run(test)

@@ -8,7 +8,7 @@ import pytest
 
 from edge_agent.drivers.lease_book import LeasedDevice
 from edge_agent.watchdog.recipe import RECIPE_FILE, ReleaseRecipe, load_recipe
-from protocols.vocabulary.errors import ConfigError
+from protocols.vocabulary.errors import ConfigError, JournalError
 from protocols.vocabulary.identifiers import ResourceId
 
 NOW = datetime(2026, 7, 22, 1, 0, tzinfo=UTC)
@@ -95,3 +95,19 @@ def test_recipe_that_cannot_be_read_is_told_and_not_written_over(tmp_path: Path,
     with pytest.raises(ConfigError, match=RECIPE_FILE):
         recipe(tmp_path)
     assert path.read_text() == text
+
+
+def test_lease_that_cannot_be_written_down_is_refused(tmp_path: Path) -> None:
+    """With a full disk devices would be forced and nobody know how to give them back."""
+    book = recipe(tmp_path)
+    book.hold(LEASED)
+    (tmp_path / f"{RECIPE_FILE}.new").mkdir()
+    other = replace(LEASED, resource_id=ResourceId("site-1/battery-2"))
+    with pytest.raises(JournalError, match="cannot be written down"):
+        book.hold(other)
+    book.drop(LEASED.resource_id)
+    (tmp_path / f"{RECIPE_FILE}.new").rmdir()
+    book.hold(other)
+    loaded = load_recipe(tmp_path)
+    assert loaded is not None
+    assert loaded.devices == (other,)
