@@ -126,8 +126,8 @@ def test_the_plan_s_prices_make_the_offer(paper: Any) -> None:
     dear, _, planned = make_offer(paper.replace(asked, plan=plan))
     cheap, _, anyway = make_offer(asked)
     assert dear.multipliers[-1] > cheap.multipliers[-1] + 10.0
-    # Stored energy is dearer than the tariff: the balance buys, and so does the baseline.
-    assert planned.power_w[0] == pytest.approx(-1000.0)
+    # Stored energy is worth more than the tariff: the balance charges, and so does the baseline.
+    assert planned.power_w[0] == pytest.approx(-1000.0 - 5000.0)
     assert anyway.power_w[0] == pytest.approx(0.0, abs=1e-6)
 
 
