@@ -1,0 +1,393 @@
+"""``vpp coordinator``: wiring only. Makes the rooms of the coordinator and lets them run.
+
+Exit codes: 0 after a clean stop, 2 for bad input (one clear line says where and why, and
+nothing has been started), 1 for a broken invariant (the service manager starts it again, and
+it resumes from its store).
+"""
+
+import asyncio
+import contextlib
+import gc
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Final
+
+import structlog
+import typer
+from aiohttp import web
+
+from cloud_coordinator.gateway.broker import EmbeddedBroker
+from cloud_coordinator.gateway.broker_config import BrokerSettings
+from cloud_coordinator.gateway.bus import Bus
+from cloud_coordinator.gateway.connect import connect_bus
+from cloud_coordinator.gateway.link import LinkGateway, LinkPorts
+from cloud_coordinator.market.rules import load_rule_book
+from cloud_coordinator.services.coordinator import Coordinator, Stores
+from cloud_coordinator.store.database import DataDirectory
+from cloud_coordinator.store.history import History
+from cloud_coordinator.store.registry import Registry
+from cloud_coordinator.store.telemetry import TelemetrySettings, TelemetryStore
+from cloud_coordinator.store.upkeep import keep_up
+from cloud_coordinator.web.app import create_app
+from cloud_coordinator.web.ports import Vitals
+from protocols.link.messages import Stream
+from protocols.vocabulary.errors import ConfigError, StoreError, VppError
+
+EXIT_BAD_INPUT: Final = 2
+PARTITIONS_LEASE: Final = "partitions"
+"""Lease under which one coordinator owns all partitions."""
+TICK_PHASE_S: Final = 0.9
+"""Part of the second at which signals go out: before the sites' next cycles begin."""
+TICK_LEAST_S: Final = 0.05
+WEB_STOP_S: Final = 2.0
+PORT_MAX: Final = 65_535
+
+_log = structlog.get_logger()
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """Aware UTC wall time."""
+        return datetime.now(UTC)
+
+    def monotonic_ns(self) -> int:
+        """Nanoseconds that never go back."""
+        return time.monotonic_ns()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What a person decides on the command line, as its help explains it."""
+
+    data_dir: Path
+    http_host: str
+    http_port: int
+    mqtt_port: int
+    broker: str | None
+    nats_server: Path | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Store:
+    """The opened stores."""
+
+    registry: Registry
+    telemetry: TelemetryStore
+    history: History
+
+    def ports(self) -> Stores:
+        registry = self.registry
+        return Stores(
+            sites=registry.sites,
+            obligations=registry.obligations,
+            offers=registry.offers,
+            commands=registry.commands,
+            dispatches=registry.dispatches,
+            epochs=registry.epochs,
+            events=registry.events,
+            history=self.history,
+        )
+
+
+def configure_logging(*, verbose: bool) -> None:
+    """Send events to standard error: JSON lines, or colours on a terminal."""
+    renderer: structlog.types.Processor = structlog.processors.JSONRenderer()
+    if sys.stderr.isatty():
+        renderer = structlog.dev.ConsoleRenderer()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.DEBUG if verbose else logging.INFO
+        ),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """Split ``host:port``.
+
+    Raises
+    ------
+    ConfigError
+        If it is something else.
+    """
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isdecimal() or not 0 <= int(port) <= PORT_MAX:
+        raise ConfigError(f"--http {text!r}: use host:port, for example 127.0.0.1:8080")
+    return host.strip("[]"), int(port)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Open the API's socket before anything else is started.
+
+    Raises
+    ------
+    ConfigError
+        If the port is taken or the address is not ours.
+    """
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise ConfigError(f"--http {host}:{port}: {error.strerror or error}") from error
+
+
+def _open_store(options: Options, clock: SystemClock, closing: contextlib.ExitStack) -> _Store:
+    """Open everything that is durable, and have it closed in the right order."""
+    directory = DataDirectory(options.data_dir)
+    closing.callback(directory.release)
+    registry = Registry.open(options.data_dir / "registry.sqlite3")
+    closing.callback(registry.close)
+    telemetry = TelemetryStore(
+        TelemetrySettings(root=options.data_dir / "telemetry"),
+        clock,
+        cached=registry.progress.all_durable(Stream.TELEMETRY),
+    )
+    history = History(telemetry)
+    closing.callback(history.close)
+    return _Store(registry=registry, telemetry=telemetry, history=history)
+
+
+async def _open_bus(
+    options: Options, clock: SystemClock, closing: contextlib.AsyncExitStack
+) -> tuple[Bus, EmbeddedBroker | None]:
+    """Connect to the broker, started here unless another one is named."""
+    broker = None
+    url = options.broker
+    if url is None:
+        broker = EmbeddedBroker(
+            BrokerSettings(
+                data_dir=options.data_dir,
+                mqtt_port=options.mqtt_port,
+                binary=options.nats_server,
+            ),
+            clock,
+        )
+        await broker.ensure()
+        closing.push_async_callback(broker.stop)
+        url = broker.url
+    bus = await connect_bus(url)
+    closing.push_async_callback(bus.close)
+    return bus, broker
+
+
+async def _serve(
+    application: web.Application, listening: socket.socket, closing: contextlib.AsyncExitStack
+) -> None:
+    """Serve API and page on the open socket."""
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=WEB_STOP_S)
+    await runner.setup()
+    closing.push_async_callback(runner.cleanup)
+    await web.SockSite(runner, listening).start()
+
+
+class _Pulse:
+    """What the program knows of its own health.
+
+    Parameters
+    ----------
+    bus : Bus
+        Asked whether the broker is reached.
+    clock : SystemClock
+        For the age of the last tick.
+    """
+
+    def __init__(self, bus: Bus, clock: SystemClock) -> None:
+        self._bus = bus
+        self._clock = clock
+        self._ticked_ns: int | None = None
+        self._store_up = True
+
+    def ticked(self, *, store_up: bool) -> None:
+        """Note a completed tick, and whether the store took what it wrote."""
+        self._ticked_ns = self._clock.monotonic_ns()
+        self._store_up = store_up
+
+    def vitals(self) -> Vitals:
+        """Answer ``/healthz``."""
+        ticked_ns = self._ticked_ns
+        age_s = None if ticked_ns is None else (self._clock.monotonic_ns() - ticked_ns) / 1e9
+        return Vitals(
+            broker_up=self._bus.statistics.connected, store_up=self._store_up, tick_age_s=age_s
+        )
+
+
+async def _tick_forever(coordinator: Coordinator, clock: SystemClock, pulse: _Pulse) -> None:
+    """Tick once a second at the same part of it; a store that fails is told and tried again."""
+    while True:
+        wait_s = (TICK_PHASE_S - clock.now().timestamp()) % 1.0
+        await asyncio.sleep(wait_s if wait_s >= TICK_LEAST_S else wait_s + 1.0)
+        try:
+            coordinator.tick()
+        except StoreError as error:
+            pulse.ticked(store_up=False)
+            _log.error("store.failed", cause=str(error))
+        else:
+            pulse.ticked(store_up=True)
+
+
+def _say_ready(
+    options: Options, coordinator: Coordinator, listening: socket.socket, *, embedded: bool
+) -> None:
+    """Print the one line that tells a parent process where everything is."""
+    port = listening.getsockname()[1]
+    ready = {
+        "event": "coordinator.ready",
+        "pid": os.getpid(),
+        "epoch": coordinator.epoch,
+        "http": f"http://{options.http_host}:{port}/",
+        "mqtt": f"mqtt://127.0.0.1:{options.mqtt_port}" if embedded else None,
+        "data_dir": str(options.data_dir),
+    }
+    sys.stdout.write(json.dumps(ready) + "\n")
+    sys.stdout.flush()
+
+
+async def run_coordinator(options: Options) -> None:
+    """Run the coordinator until SIGTERM or SIGINT.
+
+    Parameters
+    ----------
+    options : Options
+        From the command line.
+
+    Raises
+    ------
+    VppError
+        If something a person wrote or set up is wrong: nothing runs then.
+    """
+    clock, stop = SystemClock(), _stop_signal()
+    async with contextlib.AsyncExitStack() as closing:
+        listening = listen(options.http_host, options.http_port)
+        closing.callback(listening.close)
+        store = _open_store(options, clock, closing.enter_context(contextlib.ExitStack()))
+        bus, broker = await _open_bus(options, clock, closing)
+        gateway = LinkGateway(
+            bus,
+            LinkPorts(
+                telemetry=store.telemetry,
+                entries=store.registry.progress,
+                events=store.registry.events,
+            ),
+            epoch=store.registry.epochs.next_epoch(PARTITIONS_LEASE),
+            clock=clock,
+        )
+        closing.push_async_callback(gateway.flush)
+        coordinator = Coordinator(
+            store.ports(), gateway.downlink, rules=load_rule_book(), clock=clock
+        )
+        coordinator.start()
+        await gateway.start(coordinator.intake)
+        pulse = _Pulse(bus, clock)
+        await _serve(create_app(coordinator, vitals=pulse.vitals), listening, closing)
+        jobs = [
+            _tick_forever(coordinator, clock, pulse),
+            gateway.run(),
+            keep_up(store.registry, store.telemetry),
+            *([] if broker is None else [broker.supervise()]),
+        ]
+        gc.freeze()
+        closing.callback(gc.unfreeze)
+        _say_ready(options, coordinator, listening, embedded=broker is not None)
+        await _run_until(stop, jobs)
+
+
+def _stop_signal() -> asyncio.Event:
+    """Event that SIGTERM and SIGINT set, also while the program still starts."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _run_until(stop: asyncio.Event, jobs: Sequence[Coroutine[None, None, None]]) -> None:
+    """Run the jobs until the event is set, then end them."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(job) for job in jobs]
+        await stop.wait()
+        _log.info("coordinator.stopping")
+        for task in tasks:
+            task.cancel()
+
+
+@app.command()
+def coordinator(  # noqa: PLR0913  one parameter per command line option
+    *,
+    data_dir: Annotated[
+        Path, typer.Option(help="Where everything durable is kept. データの保存先。")
+    ] = Path("coordinator-data"),
+    http: Annotated[
+        str, typer.Option(help="Address of the API and the page. APIと画面のアドレス。")
+    ] = "127.0.0.1:8080",
+    mqtt_port: Annotated[
+        int, typer.Option(min=1, max=PORT_MAX, help="Where gateways connect. MQTTポート。")
+    ] = 1883,
+    broker: Annotated[
+        str | None,
+        typer.Option(
+            help="Use this broker: nats://host:port or mqtt://host:port. 外部ブローカー。"
+        ),
+    ] = None,
+    nats_server: Annotated[
+        Path | None, typer.Option(help="Another nats-server to start. nats-serverのパス。")
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", help="More events. 詳細ログ。")] = False,
+) -> None:
+    """Run the coordinator until Ctrl-C (コーディネーターを動かす).
+
+    Example: vpp coordinator --data-dir data --http 127.0.0.1:8080.
+    """
+    configure_logging(verbose=verbose)
+    host, port = parse_address(http)
+    asyncio.run(
+        run_coordinator(
+            Options(
+                data_dir=data_dir,
+                http_host=host,
+                http_port=port,
+                mqtt_port=mqtt_port,
+                broker=broker,
+                nats_server=nats_server,
+            )
+        )
+    )
+
+
+def main() -> int:
+    """Run the command line.
+
+    Returns
+    -------
+    int
+        Exit code.
+    """
+    try:
+        app(standalone_mode=False)
+    except typer.TyperException as error:
+        return _bad_input(error.format_message())
+    except VppError as error:
+        return _bad_input(str(error))
+    return 0
+
+
+def _bad_input(message: str) -> int:
+    """Say what is wrong in one line."""
+    sys.stderr.write(f"vpp coordinator: {' '.join(message.split())}\n")
+    return EXIT_BAD_INPUT

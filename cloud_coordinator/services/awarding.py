@@ -1,0 +1,355 @@
+"""Awarding: an award becomes commitments of sites, stored before anything is sent.
+
+An award is taken, then waits for offers that cover it, then is allocated once. A second post
+of the same award changes nothing; a different one under the same id is refused.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import Final
+
+from cloud_coordinator.allocation.capacity import (
+    CapacityAllocation,
+    CapacityOffer,
+    allocate_capacity,
+    bounds,
+)
+from cloud_coordinator.fleet.fleet import Fleet
+from cloud_coordinator.fleet.moment import Moment
+from cloud_coordinator.market.rules import STEERING_RULE_SET, RuleBook
+from cloud_coordinator.services.book import AwardBook, child_id
+from cloud_coordinator.services.errors import ConflictError, RejectedError
+from cloud_coordinator.services.ports import Downlink, OfferStore
+from cloud_coordinator.services.records import (
+    AllocationRecord,
+    AwardRecord,
+    AwardTerms,
+    OfferRequest,
+)
+from protocols.link.messages import Offer
+from protocols.vocabulary.arrays import column
+from protocols.vocabulary.commitment import Commitment
+from protocols.vocabulary.errors import ConfigError
+from protocols.vocabulary.identifiers import ObligationId, SiteId, ZoneId, checked_name
+from protocols.vocabulary.intervals import Interval
+from protocols.vocabulary.obligation import (
+    HoldRule,
+    Obligation,
+    ObligationState,
+    RelativeTo,
+    Service,
+)
+
+START_TOLERANCE_S: Final = 5.0
+"""An award may have begun this long ago when it is posted: the way of the request."""
+LONGEST_AWARD_S: Final = 86_400.0
+OFFER_WAIT_S: Final = 3.0
+"""How long sites that were asked may take before others are allocated without them."""
+ASK_AGAIN_S: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwardRequest:
+    """An award as it is posted.
+
+    Attributes
+    ----------
+    obligation_id : ObligationId
+        Made by the originator; the idempotency key.
+    service, zone, interval
+        What, where, when; whole seconds.
+    power_w, tolerance_w : float
+        Awarded capacity and half width of its band, W.
+    price_jpy_per_kw_30min : Decimal
+        Capacity price.
+    """
+
+    obligation_id: ObligationId
+    service: Service
+    zone: ZoneId
+    interval: Interval
+    power_w: float
+    tolerance_w: float
+    price_jpy_per_kw_30min: Decimal
+
+
+@dataclass(slots=True, kw_only=True)
+class _Asked:
+    """When the sites of a pending award were asked, and which."""
+
+    first_at_s: float
+    last_at_s: float
+    sites: frozenset[SiteId]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwardingPorts:
+    """What awarding needs of the outside."""
+
+    offers: OfferStore
+    downlink: Downlink
+
+
+class Awarding:
+    """The use case of taking and allocating awards.
+
+    Parameters
+    ----------
+    book : AwardBook
+        The awards.
+    fleet : Fleet
+        Who is there.
+    rules : RuleBook
+        Product rules.
+    ports : AwardingPorts
+        Offers and the way down.
+    """
+
+    def __init__(
+        self, book: AwardBook, fleet: Fleet, *, rules: RuleBook, ports: AwardingPorts
+    ) -> None:
+        self._book = book
+        self._fleet = fleet
+        self._rules = rules
+        self._ports = ports
+        self._asked: dict[ObligationId, _Asked] = {}
+        self._allocated: list[AwardRecord] = []
+
+    def place(self, request: AwardRequest, now: Moment) -> AwardRecord:
+        """Take an award; allocate it at once if the offers are there.
+
+        Raises
+        ------
+        RejectedError
+            If a field is wrong; nothing is stored.
+        ConflictError
+            If the id is taken by a different award, or the zone already has an award then.
+        """
+        parent = _parent(request)
+        known = self._book.find(request.obligation_id)
+        if known is not None:
+            if not _same(known, parent, request):
+                raise ConflictError(
+                    f"obligation {request.obligation_id!r} exists with different content"
+                )
+            return known
+        self._check(request, now)
+        self._book.put(
+            AwardRecord(
+                obligation=parent,
+                terms=AwardTerms(
+                    price_jpy_per_kw_30min=request.price_jpy_per_kw_30min,
+                    rule_set_id=STEERING_RULE_SET,
+                ),
+                received_at=now.at,
+            )
+        )
+        self.progress(now)
+        return self._book.get(request.obligation_id)
+
+    def resume(self) -> None:
+        """Send again, after a restart, every commitment that no site has answered yet."""
+        for award in self._book.all():
+            if award.obligation.state in {ObligationState.ACCEPTED, ObligationState.ACTIVE}:
+                for commitment in award.commitments:
+                    if commitment.obligation.state is ObligationState.PROPOSED:
+                        self._ports.downlink.send_commitment(commitment)
+
+    def tick(self, now: Moment) -> Sequence[AwardRecord]:
+        """Do :meth:`progress`, and return what was allocated since the last tick."""
+        self.progress(now)
+        allocated, self._allocated = self._allocated, []
+        return allocated
+
+    def progress(self, now: Moment) -> None:
+        """Allocate every pending award that can be; ask sites for missing offers."""
+        for award in self._book.all():
+            if award.obligation.state is ObligationState.PROPOSED:
+                done = self._try(award, now)
+                if done is not None:
+                    self._allocated.append(done)
+
+    def _check(self, request: AwardRequest, now: Moment) -> None:
+        start, end = request.interval.start, request.interval.end
+        if start < now.at - timedelta(seconds=START_TOLERANCE_S):
+            raise RejectedError(f"start: {start.isoformat()} is in the past")
+        if request.zone not in set(self._fleet.snapshot(now).zones):
+            raise RejectedError(f"zone: {request.zone!r} has no site")
+        try:
+            self._rules.rule(STEERING_RULE_SET, request.service, start.date())
+        except ConfigError as error:
+            raise RejectedError(f"service: {error}") from error
+        for other in self._book.open_in(request.zone):
+            if other.obligation.interval.overlaps(Interval(start=start, end=end)):
+                raise ConflictError(
+                    f"zone {request.zone!r} already has obligation "
+                    f"{other.obligation.obligation_id!r} in that time"
+                )
+
+    def _try(self, award: AwardRecord, now: Moment) -> AwardRecord | None:
+        obligation = award.obligation
+        live = self._fleet.snapshot(now).live_in(award.zone)
+        offers = self._covering(award, live)
+        missing = frozenset(live) - {offer.curve.site_id for offer in offers}
+        asked = self._ask(award, missing, now)
+        waited = now.wall_s - asked.first_at_s >= OFFER_WAIT_S
+        if not offers or (missing and not waited):
+            return None
+        allocation, candidates = self._allocate(award, offers)
+        short = allocation.up.shortfall_w > 0.0
+        if short and now.at < obligation.interval.start:
+            return None
+        accepted = _commit(award, allocation, candidates)
+        self._book.put(accepted)
+        self._asked.pop(obligation.obligation_id, None)
+        for commitment in accepted.commitments:
+            self._ports.downlink.send_commitment(commitment)
+        return accepted
+
+    def _covering(self, award: AwardRecord, live: Sequence[SiteId]) -> list[Offer]:
+        interval = award.obligation.interval
+        found = self._ports.offers.offers(live, service=award.obligation.service, interval=interval)
+        return [
+            offer
+            for offer in found
+            if _covers(offer.curve.interval, interval)
+            and _covers(offer.envelope.interval, interval)
+            and _covers(offer.baseline.interval, interval)
+        ]
+
+    def _ask(self, award: AwardRecord, missing: frozenset[SiteId], now: Moment) -> _Asked:
+        """Ask sites without an offer, at once and then every few seconds."""
+        obligation = award.obligation
+        asked = self._asked.setdefault(
+            obligation.obligation_id,
+            _Asked(first_at_s=now.wall_s, last_at_s=-math.inf, sites=frozenset()),
+        )
+        again = now.wall_s - asked.last_at_s >= ASK_AGAIN_S
+        for site_id in sorted(missing if again else missing - asked.sites):
+            self._ports.downlink.request_offer(
+                OfferRequest(
+                    site_id=site_id, service=obligation.service, interval=obligation.interval
+                )
+            )
+        asked.sites |= missing
+        if again:
+            asked.last_at_s = now.wall_s
+        return asked
+
+    def _allocate(
+        self, award: AwardRecord, offers: Sequence[Offer]
+    ) -> tuple[CapacityAllocation, dict[SiteId, Offer]]:
+        obligation = award.obligation
+        day = obligation.interval.start.date()
+        rule = self._rules.rule(award.terms.rule_set_id, obligation.service, day)
+        candidates = []
+        for offer in offers:
+            up, down = bounds(
+                offer.curve, offer.envelope, obligation.interval, response_s=rule.response_s
+            )
+            candidates.append(
+                CapacityOffer(site_id=offer.curve.site_id, curve=offer.curve, up=up, down=down)
+            )
+        allocation = allocate_capacity(candidates, up_w=award.award_w, down_w=award.award_w)
+        return allocation, {offer.curve.site_id: offer for offer in offers}
+
+
+def _covers(outer: Interval, inner: Interval) -> bool:
+    return outer.start <= inner.start and outer.end >= inner.end
+
+
+def _parent(request: AwardRequest) -> Obligation:
+    """Check the request by itself and turn it into the parent obligation."""
+    try:
+        checked_name(request.obligation_id, "obligation_id")
+    except ConfigError as error:
+        raise RejectedError(str(error)) from error
+    interval = request.interval
+    if interval.start.microsecond or interval.end.microsecond:
+        raise RejectedError("start, end: must be whole seconds")
+    if interval.duration_s > LONGEST_AWARD_S:
+        raise RejectedError(f"end: an award lasts at most {LONGEST_AWARD_S:.0f} s")
+    if not (math.isfinite(request.power_w) and request.power_w > 0.0):
+        raise RejectedError("power_w: must be a positive number of W")
+    if not (math.isfinite(request.tolerance_w) and request.tolerance_w >= 0.0):
+        raise RejectedError("tolerance_w: must be a number of W, not negative")
+    price = request.price_jpy_per_kw_30min
+    if not price.is_finite() or price < 0:
+        raise RejectedError("price_jpy_per_kw_30min: must be a number, not negative")
+    return Obligation(
+        obligation_id=request.obligation_id,
+        parent_id=None,
+        target=request.zone,
+        service=request.service,
+        interval=interval,
+        step_s=interval.duration_s,
+        power_w=column([request.power_w]),
+        relative_to=RelativeTo.BASELINE,
+        tolerance_w=request.tolerance_w,
+    )
+
+
+def _same(known: AwardRecord, parent: Obligation, request: AwardRequest) -> bool:
+    obligation = known.obligation
+    return (
+        obligation.target == parent.target
+        and obligation.service is parent.service
+        and obligation.interval == parent.interval
+        and obligation.power_w.tolist() == parent.power_w.tolist()
+        and obligation.tolerance_w == parent.tolerance_w
+        and known.terms.price_jpy_per_kw_30min == request.price_jpy_per_kw_30min
+    )
+
+
+def _commit(
+    award: AwardRecord, allocation: CapacityAllocation, offers: dict[SiteId, Offer]
+) -> AwardRecord:
+    """Write one commitment per site; a site may owe 0 W of capacity and stand in for others."""
+    parent, up, down = award.obligation, allocation.up, allocation.down
+    spans = [
+        float(offers[site].curve.power_w[-1] - offers[site].curve.power_w[0])
+        for site in allocation.sites
+    ]
+    total = sum(spans)
+    commitments = []
+    for row, site in enumerate(allocation.sites):
+        tolerance_w = parent.tolerance_w * spans[row] / total if total > 0.0 else 0.0
+        obligation = replace(
+            parent,
+            obligation_id=child_id(parent.obligation_id, site),
+            parent_id=parent.obligation_id,
+            target=site,
+            power_w=column([up.power_w[row]]),
+            tolerance_w=tolerance_w,
+        )
+        commitments.append(
+            Commitment(
+                obligation=obligation,
+                curve=offers[site].curve,
+                envelope=offers[site].envelope,
+                baseline=offers[site].baseline,
+                hold=HoldRule.HOLD_SHARE,
+                band_lower_w=column([-tolerance_w]),
+                band_upper_w=column([tolerance_w]),
+                rule_set_id=award.terms.rule_set_id,
+            )
+        )
+    record = AllocationRecord(
+        multiplier_up=None if math.isnan(up.multiplier) else up.multiplier,
+        multiplier_down=None if math.isnan(down.multiplier) else down.multiplier,
+        shortfall_up_w=up.shortfall_w,
+        shortfall_down_w=down.shortfall_w,
+        duality_gap_jpy_per_h=up.duality_gap_jpy_per_h + down.duality_gap_jpy_per_h,
+        limits={
+            site: name for site, name in zip(allocation.sites, up.limited_by, strict=True) if name
+        },
+    )
+    return replace(
+        award,
+        obligation=replace(parent, state=ObligationState.ACCEPTED),
+        allocation=record,
+        commitments=tuple(commitments),
+    )

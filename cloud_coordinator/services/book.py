@@ -1,0 +1,121 @@
+"""AwardBook: the awards in memory, always behind what the store holds durably.
+
+Every change goes to the store first. Called by the other use cases; it decides nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from cloud_coordinator.fleet.moment import Moment
+from cloud_coordinator.services.errors import UnknownError
+from cloud_coordinator.services.ports import ObligationStore
+from cloud_coordinator.services.records import AwardRecord, ChildState
+from protocols.vocabulary.commitment import Commitment
+from protocols.vocabulary.identifiers import ObligationId, SiteId, ZoneId
+from protocols.vocabulary.obligation import ObligationState
+
+_ENDED = frozenset({ObligationState.DONE, ObligationState.CANCELLED, ObligationState.REFUSED})
+
+
+def child_id(obligation_id: ObligationId, site_id: SiteId) -> ObligationId:
+    """Id of a site's part of an award."""
+    return ObligationId(f"{obligation_id}/{site_id}")
+
+
+class AwardBook:
+    """All awards, found by id, zone and site.
+
+    Parameters
+    ----------
+    store : ObligationStore
+        Read once, then written before memory changes.
+    """
+
+    def __init__(self, store: ObligationStore) -> None:
+        self._store = store
+        self._awards = {a.obligation.obligation_id: a for a in store.awards()}
+
+    def get(self, obligation_id: ObligationId) -> AwardRecord:
+        """Return an award.
+
+        Raises
+        ------
+        UnknownError
+            If there is none with this id.
+        """
+        award = self._awards.get(obligation_id)
+        if award is None:
+            raise UnknownError(f"obligation {obligation_id!r} is not known")
+        return award
+
+    def find(self, obligation_id: ObligationId) -> AwardRecord | None:
+        """Return an award, or None."""
+        return self._awards.get(obligation_id)
+
+    def all(self) -> Sequence[AwardRecord]:
+        """All awards by start, then id."""
+        return sorted(
+            self._awards.values(),
+            key=lambda a: (a.obligation.interval.start, a.obligation.obligation_id),
+        )
+
+    def open_in(self, zone: ZoneId) -> Sequence[AwardRecord]:
+        """Awards of a zone that have not ended, by start."""
+        return [a for a in self.all() if a.zone == zone and a.obligation.state not in _ENDED]
+
+    def put(self, award: AwardRecord) -> None:
+        """Store an award with its children, then remember it."""
+        self._store.save_award(award)
+        self._awards[award.obligation.obligation_id] = award
+
+    def answered(self, child: ChildState) -> bool:
+        """Take a site's answer to a commitment; False if it is not new or not ours."""
+        parent = ObligationId(child.obligation_id.rpartition("/")[0])
+        award = self._awards.get(parent)
+        if award is None:
+            return False
+        ids = [commitment.obligation.obligation_id for commitment in award.commitments]
+        if child.obligation_id not in ids:
+            return False
+        index = ids.index(child.obligation_id)
+        commitment = award.commitments[index]
+        obligation = commitment.obligation
+        if obligation.state is child.state or obligation.target != child.site_id:
+            return False
+        self._store.save_child_state(child)
+        answered = replace(commitment, obligation=replace(obligation, state=child.state))
+        children = (*award.commitments[:index], answered, *award.commitments[index + 1 :])
+        self._awards[parent] = replace(award, commitments=children)
+        return True
+
+    def advance(self, now: Moment) -> Sequence[AwardRecord]:
+        """Move allocated awards to ACTIVE at their start and to DONE at their end."""
+        moved = []
+        for award in list(self._awards.values()):
+            state = self._state_at(award, now)
+            if state is not award.obligation.state:
+                changed = replace(award, obligation=replace(award.obligation, state=state))
+                self.put(changed)
+                moved.append(changed)
+        return moved
+
+    def _state_at(self, award: AwardRecord, now: Moment) -> ObligationState:
+        state, interval = award.obligation.state, award.obligation.interval
+        if state in _ENDED:
+            return state
+        if now.at >= interval.end:
+            return ObligationState.DONE if award.allocation else ObligationState.CANCELLED
+        if state is ObligationState.ACCEPTED and now.at >= interval.start:
+            return ObligationState.ACTIVE
+        return state
+
+    def commitments_of(self, site_id: SiteId) -> tuple[Commitment, ...]:
+        """Return what a site still owes, by start; refused commitments are not among it."""
+        return tuple(
+            commitment
+            for award in self.all()
+            if award.obligation.state not in _ENDED
+            for commitment in award.commitments
+            if commitment.obligation.target == site_id
+            and commitment.obligation.state is not ObligationState.REFUSED
+        )

@@ -1,0 +1,130 @@
+"""Commands of the system operator: taken once, stored first, held until the next."""
+
+import enum
+import math
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from cloud_coordinator.fleet.moment import Moment
+from cloud_coordinator.market.bands import CommandStep
+from cloud_coordinator.services.book import AwardBook
+from cloud_coordinator.services.errors import ConflictError, RejectedError
+from cloud_coordinator.services.ports import CommandStore
+from cloud_coordinator.services.records import TsoCommand
+from protocols.vocabulary.identifiers import ObligationId
+
+AHEAD_TOLERANCE_S: Final = 5.0
+"""How far ahead of our clock a command may be issued."""
+BEFORE_START_S: Final = 60.0
+"""How long before the start of the award its first command may be issued."""
+
+
+class Taken(enum.Enum):
+    """What became of a command."""
+
+    ACCEPTED = "accepted"
+    KNOWN = "known"
+    SUPERSEDED = "superseded"
+
+
+class CommandBook:
+    """The commands per award, always behind the store.
+
+    Reading is safe from any thread; ``take`` is called from one.
+
+    Parameters
+    ----------
+    book : AwardBook
+        The awards they belong to.
+    store : CommandStore
+        Written before a command counts.
+    """
+
+    def __init__(self, book: AwardBook, store: CommandStore) -> None:
+        self._book = book
+        self._store = store
+        self._commands: dict[ObligationId, list[TsoCommand]] = {}
+
+    def take(
+        self,
+        obligation_id: ObligationId,
+        *,
+        issued_at: datetime,
+        power_w: float,
+        now: Moment,
+    ) -> tuple[TsoCommand, Taken]:
+        """Take a command, clipped to plus or minus the award.
+
+        Parameters
+        ----------
+        obligation_id : ObligationId
+            A known award.
+        issued_at : datetime
+            Aware UTC. An older command than the last one taken is ignored.
+        power_w : float
+            W, + upward.
+        now : Moment
+            The present.
+
+        Returns
+        -------
+        tuple of TsoCommand, Taken
+            The command in force after it, or the ignored one, and what became of it.
+
+        Raises
+        ------
+        UnknownError
+            If there is no such award.
+        RejectedError
+            If a field is wrong.
+        ConflictError
+            If the same instant already holds a different power.
+        """
+        award = self._book.get(obligation_id)
+        interval = award.obligation.interval
+        if not math.isfinite(power_w):
+            raise RejectedError("power_w: must be a number of W")
+        if issued_at > now.at + timedelta(seconds=AHEAD_TOLERANCE_S):
+            raise RejectedError(f"issued_at: {issued_at.isoformat()} is in the future")
+        if not interval.start - timedelta(seconds=BEFORE_START_S) <= issued_at < interval.end:
+            raise RejectedError(f"issued_at: {issued_at.isoformat()} is outside the award")
+        command = TsoCommand(
+            obligation_id=obligation_id,
+            issued_at=issued_at,
+            power_w=power_w,
+            clipped_w=min(max(power_w, -award.award_w), award.award_w),
+            received_at=now.at,
+        )
+        known = self._known(obligation_id)
+        same = next((c for c in known if c.issued_at == issued_at), None)
+        if same is not None:
+            if same.power_w != power_w:
+                raise ConflictError(f"issued_at {issued_at.isoformat()} has another power")
+            return same, Taken.KNOWN
+        if known and known[-1].issued_at > issued_at:
+            return command, Taken.SUPERSEDED
+        self._store.save_command(command)
+        known.append(command)
+        return command, Taken.ACCEPTED
+
+    def in_force_w(self, obligation_id: ObligationId, at: datetime) -> float:
+        """Power owed at a time: the latest command, held; 0 W before the first."""
+        for command in reversed(self._known(obligation_id)):
+            if command.issued_at <= at:
+                return command.clipped_w
+        return 0.0
+
+    def steps(self, obligation_id: ObligationId) -> Sequence[CommandStep]:
+        """All commands as steps, by time."""
+        return tuple(
+            CommandStep(at_s=command.issued_at.timestamp(), power_w=command.clipped_w)
+            for command in self._known(obligation_id)
+        )
+
+    def _known(self, obligation_id: ObligationId) -> list[TsoCommand]:
+        known = self._commands.get(obligation_id)
+        if known is None:
+            stored = list(self._store.commands(obligation_id))
+            known = self._commands.setdefault(obligation_id, stored)
+        return known

@@ -1,0 +1,95 @@
+"""Membership: which sites follow the signal, and which are booked at what they hold. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from cloud_coordinator.services.tracking import Mask, Rows
+from protocols.vocabulary.commitment import Commitment
+from protocols.vocabulary.obligation import ObligationState
+
+ECHO_S: Final = 5.0
+"""A site follows if it echoes a signal that was sent at most this long ago, or a later one."""
+BOOT_S: Final = 3.0
+"""So long after a restart, a site not heard yet is taken to follow, as it did before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """What is known of the sites' attention at one moment.
+
+    Attributes
+    ----------
+    live : ndarray of bool
+        Shape (n,), whether the link is LIVE.
+    required_id : int
+        Oldest signal that a following site may echo; 0 asks for none.
+    age_s : float
+        Time since this program took up the award, s.
+    unmoved : ndarray of bool
+        Shape (n,), whether the site hears its calls but does not move.
+    """
+
+    live: Mask
+    unmoved: Mask
+    required_id: int
+    age_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """Shape (n,) each, by commitment; a site is in at most one group.
+
+    Attributes
+    ----------
+    following : ndarray of bool
+        Counts with its curve.
+    held : ndarray of bool
+        Accepted its commitment but does not hear us: counts with what it holds.
+    unmoved : ndarray of bool
+        Hears us but does not move: counts with what its meter says.
+    """
+
+    following: Mask
+    held: Mask
+    unmoved: Mask
+
+
+def accepted_mask(commitments: Sequence[Commitment]) -> Mask:
+    """Which commitments their sites have accepted."""
+    return np.array(
+        [c.obligation.state is ObligationState.ACCEPTED for c in commitments], dtype=np.bool_
+    )
+
+
+def classify(accepted: Mask, rows: Rows, seen: Sighting) -> Membership:
+    """Divide the sites.
+
+    Parameters
+    ----------
+    accepted : ndarray of bool
+        Shape (n,).
+    rows : Rows
+        Latest telemetry.
+    seen : Sighting
+        Links, echo and time.
+
+    Returns
+    -------
+    Membership
+        If no site is heard, all accepted ones are taken to listen: the way down may still
+        work when the way up does not.
+    """
+    attentive = seen.live & (rows.signal_id >= seen.required_id)
+    if seen.age_s < BOOT_S:
+        attentive |= ~rows.heard
+    if not (accepted & attentive).any():
+        attentive = accepted
+    unmoved = accepted & attentive & seen.unmoved
+    return Membership(
+        following=accepted & attentive & ~unmoved,
+        held=accepted & ~attentive,
+        unmoved=unmoved,
+    )

@@ -1,0 +1,229 @@
+"""Queries: what people and programs may ask of the record."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cloud_coordinator.fleet.fleet import Fleet
+from cloud_coordinator.fleet.moment import Moment
+from cloud_coordinator.market.rules import RuleBook
+from cloud_coordinator.services.baselines import CommittedBaselines
+from cloud_coordinator.services.dispatching import Books
+from cloud_coordinator.services.errors import UnknownError
+from cloud_coordinator.services.live import LiveSite, live_sites
+from cloud_coordinator.services.ports import EventStore, HistoryReader, SiteStore
+from cloud_coordinator.services.records import (
+    AwardRecord,
+    EventQuery,
+    EventRecord,
+    SiteRecord,
+    StreamAccount,
+)
+from cloud_coordinator.settlement.records import (
+    AwardTermsOf,
+    DeliveredRows,
+    DeliverySeries,
+    Promise,
+    Statement,
+)
+from cloud_coordinator.settlement.settle import delivery_series, settle
+from protocols.vocabulary.arrays import FloatArray
+from protocols.vocabulary.commitment import Commitment
+from protocols.vocabulary.identifiers import ObligationId, ResourceId, SiteId
+from protocols.vocabulary.obligation import ObligationState
+from protocols.vocabulary.resource import Resource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceView:
+    """A resource, and its latest values: telemetry column to number, None where unknown."""
+
+    resource: Resource
+    values: dict[str, float | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteView:
+    """A site: the registry's record, what was last heard, and its resources."""
+
+    record: SiteRecord
+    live: LiveSite
+    resources: tuple[ResourceView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryView:
+    """Promised against delivered from the store.
+
+    Attributes
+    ----------
+    award : AwardRecord
+        The award.
+    series : DeliverySeries
+        Per second, all sites.
+    rows : DeliveredRows
+        Per site and second; ``site_index`` points into ``sites``.
+    share_w : FloatArray
+        Shape of ``rows``: the share each site says it owed, W; NaN where it says none.
+    sites : tuple of SiteId
+        Bound sites.
+    """
+
+    award: AwardRecord
+    series: DeliverySeries
+    rows: DeliveredRows
+    share_w: FloatArray
+    sites: tuple[SiteId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryStores:
+    """The stores that are read."""
+
+    sites: SiteStore
+    events: EventStore
+    history: HistoryReader
+
+
+class Queries:
+    """Read-only use cases.
+
+    Parameters
+    ----------
+    books : Books
+        Awards and commands.
+    fleet : Fleet
+        The live table.
+    rules : RuleBook
+        For statements.
+    stores : QueryStores
+        The record.
+    """
+
+    def __init__(self, books: Books, fleet: Fleet, *, rules: RuleBook, stores: QueryStores) -> None:
+        self._books = books
+        self._fleet = fleet
+        self._rules = rules
+        self._stores = stores
+
+    def sites(self, now: Moment) -> Sequence[SiteView]:
+        """All sites, by id."""
+        live = {site.site_id: site for site in live_sites(self._fleet.snapshot(now))}
+        return [
+            SiteView(
+                record=record,
+                live=live[record.site_id],
+                resources=self._resources(record.site_id),
+            )
+            for record in self._stores.sites.sites()
+            if record.site_id in live
+        ]
+
+    def site(self, site_id: SiteId, now: Moment) -> SiteView:
+        """Return one site.
+
+        Raises
+        ------
+        UnknownError
+            If there is no such site.
+        """
+        for view in self.sites(now):
+            if view.record.site_id == site_id:
+                return view
+        raise UnknownError(f"site {site_id!r} is not known")
+
+    def awards(self) -> Sequence[AwardRecord]:
+        """All awards by start."""
+        return self._books.awards.all()
+
+    def award(self, obligation_id: ObligationId) -> AwardRecord:
+        """Return one award.
+
+        Raises
+        ------
+        UnknownError
+            If there is no such award.
+        """
+        return self._books.awards.get(obligation_id)
+
+    def delivery(self, obligation_id: ObligationId) -> DeliveryView:
+        """Return promised against delivered power of an award, from the store."""
+        award = self._books.awards.get(obligation_id)
+        bound = _bound(award)
+        terms = _terms(award, bound)
+        stored = self._stores.history.site_seconds(terms.sites, award.obligation.interval)
+        place = {site: row for row, site in enumerate(terms.sites)}
+        to_row = np.array([place[site] for site in stored.sites], dtype=np.int64)
+        index = to_row[stored.site_index] if len(to_row) else stored.site_index
+        baseline_w = CommittedBaselines(bound).at(index, stored.second)
+        rows = DeliveredRows(
+            site_index=index,
+            second=stored.second,
+            delivered_w=stored.meter_w - baseline_w,
+        )
+        return DeliveryView(
+            award=award,
+            series=delivery_series(terms, self._promise(award), rows),
+            rows=rows,
+            share_w=stored.share_w,
+            sites=terms.sites,
+        )
+
+    def statement(self, obligation_id: ObligationId) -> Statement:
+        """Settle an award by the rule set it was made under."""
+        view = self.delivery(obligation_id)
+        award = view.award
+        rule = self._rules.rule(
+            award.terms.rule_set_id,
+            award.obligation.service,
+            award.obligation.interval.start.date(),
+        )
+        return settle(_terms(award, _bound(award)), self._promise(award), view.rows, rule=rule)
+
+    def events(self, query: EventQuery) -> Sequence[EventRecord]:
+        """Events, newest first."""
+        return self._stores.events.events(query)
+
+    def accounting(self) -> Sequence[StreamAccount]:
+        """Return what the store holds of each telemetry journal."""
+        return self._stores.history.accounts()
+
+    def _promise(self, award: AwardRecord) -> Promise:
+        return Promise(steps=tuple(self._books.commands.steps(award.obligation.obligation_id)))
+
+    def _resources(self, site_id: SiteId) -> tuple[ResourceView, ...]:
+        layout, latest = self._fleet.layout_of(site_id), self._fleet.resources_of(site_id)
+        found: tuple[Resource, ...] = () if layout is None else layout.resources
+        return tuple(
+            ResourceView(resource=resource, values=_known(latest, resource.resource_id))
+            for resource in found
+        )
+
+
+def _known(
+    latest: dict[ResourceId, dict[str, float]], resource_id: ResourceId
+) -> dict[str, float | None]:
+    return {
+        name: value if np.isfinite(value) else None for name, value in latest[resource_id].items()
+    }
+
+
+def _bound(award: AwardRecord) -> tuple[Commitment, ...]:
+    """Return the commitments that bind: all but those a site refused."""
+    return tuple(c for c in award.commitments if c.obligation.state is not ObligationState.REFUSED)
+
+
+def _terms(award: AwardRecord, bound: Sequence[Commitment]) -> AwardTermsOf:
+    obligation = award.obligation
+    return AwardTermsOf(
+        obligation_id=obligation.obligation_id,
+        zone=award.zone,
+        service=obligation.service,
+        interval=obligation.interval,
+        award_w=award.award_w,
+        tolerance_w=obligation.tolerance_w,
+        price_jpy_per_kw_30min=award.terms.price_jpy_per_kw_30min,
+        sites=tuple(SiteId(c.obligation.target) for c in bound),
+        child_w=tuple(float(c.obligation.power_w.max()) for c in bound),
+    )

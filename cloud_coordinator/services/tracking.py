@@ -1,0 +1,218 @@
+"""Tracking: how far each site's meter is from the share it was called for.
+
+The integral action of dispatch, in observer form. Per site the lasting difference between
+delivered and called power is estimated; the sum over the sites that follow is taken off the
+next command. That settles at zero error like an integrator, and has no wind-up by build: a
+saturated fleet is compared with what it was called for, a site that leaves takes its estimate
+with it, and a moving command is compared with what sites could have done by then.
+
+Pure but for its own state. Called by ``dispatching`` every second.
+"""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from cloud_coordinator.allocation.curves import CurveTable, curve_table, shares
+from cloud_coordinator.services.baselines import CommittedBaselines
+from protocols.vocabulary.arrays import FloatArray, IntArray
+from protocols.vocabulary.commitment import Commitment
+
+SETTLING_S: Final = 4.0
+"""Time constant of the estimate."""
+ENTRY_S: Final = 2
+"""Seconds at the start in which sites may still come from what they did before."""
+SLOW_RESPONSE: Final = 0.5
+"""Part of a change that the slowest healthy site makes within a second; the fastest makes all.
+
+A meter between the fast and the slow answer to the recent calls shows no error.
+"""
+MEMORY_S: Final = 8.0
+"""How long calls and answers are remembered to judge whether a site moves at all."""
+UNMOVED_BELOW: Final = 0.4
+MOVED_ABOVE: Final = 0.7
+"""Part of its calls that a site delivers: below the one it counts as unmoved, until above the
+other it is taken back."""
+TELLING_PART: Final = 0.1
+"""Calls smaller than this part of the curve's reach say nothing about that."""
+SIGNALS_KEPT: Final = 256
+
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """The latest telemetry row per commitment; shape (n,) each.
+
+    Attributes
+    ----------
+    heard : Mask
+        Whether any row ever came.
+    second, signal_id : IntArray
+        What the row speaks of, and the signal it echoes.
+    meter_w, share_w : FloatArray
+        W; NaN where there is no number.
+    """
+
+    heard: Mask
+    second: IntArray
+    signal_id: IntArray
+    meter_w: FloatArray
+    share_w: FloatArray
+
+
+class SignalTable:
+    """The multipliers of the latest signals, found by id."""
+
+    def __init__(self) -> None:
+        self._ids: list[int] = []
+        self._multipliers: list[float] = []
+        self._sent_s: list[float] = []
+
+    def add(self, signal_id: int, multiplier: float, *, sent_s: float) -> None:
+        """Remember a signal sent at a Unix time; ids must rise."""
+        assert not self._ids or signal_id > self._ids[-1], "signal ids rise"
+        self._ids.append(signal_id)
+        self._multipliers.append(multiplier)
+        self._sent_s.append(sent_s)
+        for kept in (self._ids, self._multipliers, self._sent_s):
+            del kept[:-SIGNALS_KEPT]
+
+    def multipliers(self, signal_ids: IntArray) -> FloatArray:
+        """Multiplier of each id; NaN for one that is not known."""
+        if not self._ids:
+            return np.full(len(signal_ids), np.nan)
+        ids = np.array(self._ids, dtype=np.int64)
+        place = np.minimum(np.searchsorted(ids, signal_ids), len(ids) - 1)
+        return np.where(ids[place] == signal_ids, np.array(self._multipliers)[place], np.nan)
+
+    def sent_by(self, moment_s: float) -> int:
+        """Id of the latest signal sent at or before a Unix time; 0 if none was."""
+        place = bisect_right(self._sent_s, moment_s)
+        return self._ids[place - 1] if place else 0
+
+    @property
+    def last(self) -> float | None:
+        """Multiplier of the latest signal."""
+        return self._multipliers[-1] if self._multipliers else None
+
+
+class Tracking:
+    """Called and delivered power of the sites of one award.
+
+    Parameters
+    ----------
+    commitments : sequence of Commitment
+        Row i of every array is commitment i.
+    start_s : int
+        Unix second at which the award begins; before it nothing is called.
+    """
+
+    def __init__(self, commitments: Sequence[Commitment], *, start_s: int) -> None:
+        n = len(commitments)
+        self.table: CurveTable = curve_table([c.curve for c in commitments])
+        self.signals = SignalTable()
+        self._baselines = CommittedBaselines(commitments)
+        self._start_s = start_s
+        self._second = np.zeros(n, dtype=np.int64)
+        self._called_w = np.zeros(n)
+        self._slow_w = np.zeros(n)
+        self._error_w = np.zeros(n)
+        self._delivered_w = np.zeros(n)
+        self._answer = np.zeros(n)
+        self._call = np.zeros(n)
+        self._reach_w = np.maximum(np.abs(self.table.power_w).max(axis=1, initial=0.0), 1.0)
+        self._unmoved = np.zeros(n, dtype=np.bool_)
+
+    @property
+    def error_w(self) -> FloatArray:
+        """Lasting difference delivered - called per site, W, shape (n,)."""
+        return self._error_w.copy()
+
+    @property
+    def unmoved(self) -> Mask:
+        """Whether a site hears its calls but does not move, shape (n,)."""
+        return self._unmoved.copy()
+
+    @property
+    def delivered_w(self) -> FloatArray:
+        """Latest meter less committed baseline per site, W, shape (n,)."""
+        return self._delivered_w.copy()
+
+    def baseline_w(self, second: int) -> FloatArray:
+        """Look up the committed baseline per site at a Unix second, W, shape (n,)."""
+        n = len(self._second)
+        return self._baselines.at(np.arange(n), np.full(n, second, dtype=np.int64))
+
+    def held_w(self, rows: Rows) -> FloatArray:
+        """Estimate what each site goes on delivering if it does not hear us.
+
+        Parameters
+        ----------
+        rows : Rows
+            Latest rows.
+
+        Returns
+        -------
+        FloatArray
+            Shape (n,), W: the share it reported last, else the share of the last signal;
+            plus its lasting error.
+        """
+        last = self.signals.last
+        unheard = shares(self.table, last) if last is not None else np.zeros(len(rows.heard))
+        reported = np.where(np.isfinite(rows.share_w), rows.share_w, self._called_w)
+        running = rows.second >= self._start_s
+        held = np.where(running, reported, 0.0)
+        return np.where(rows.heard, held, unheard) + self._error_w
+
+    def observe(self, rows: Rows) -> None:
+        """Take the latest rows; a row that was seen before changes nothing."""
+        passed = np.where(rows.heard, rows.second - self._second, 0)
+        fresh = passed > 0
+        first = fresh & (self._second == 0)
+        steps = np.where(first, 1, passed)
+        indices = np.arange(len(passed))
+        baseline_w = self._baselines.at(indices, rows.second)
+        self._slow_w += np.where(
+            fresh, (1.0 - (1.0 - SLOW_RESPONSE) ** steps) * (self._called_w - self._slow_w), 0.0
+        )
+        low = np.minimum(self._called_w, self._slow_w)
+        high = np.maximum(self._called_w, self._slow_w)
+        delivered_w = rows.meter_w - baseline_w
+        error_w = delivered_w - np.clip(delivered_w, low, high)
+        usable = fresh & ~first & np.isfinite(error_w) & (rows.second > self._start_s + ENTRY_S)
+        gain = 1.0 - np.exp(-steps / SETTLING_S)
+        self._error_w += np.where(usable, gain * (np.nan_to_num(error_w) - self._error_w), 0.0)
+        self._delivered_w = np.where(
+            fresh & np.isfinite(delivered_w), delivered_w, self._delivered_w
+        )
+        self._judge((low + high) / 2.0, usable=usable, steps=steps)
+        called_w = self._called(rows)
+        self._called_w = np.where(fresh, called_w, self._called_w)
+        self._slow_w = np.where(first, called_w, self._slow_w)
+        self._second = np.where(fresh, rows.second, self._second)
+
+    def _judge(self, called_w: FloatArray, *, usable: Mask, steps: IntArray) -> None:
+        """Compare what was called with what came, over the last seconds."""
+        fade = np.exp(-steps / MEMORY_S)
+        answer = fade * self._answer + called_w * self._delivered_w
+        call = fade * self._call + called_w**2
+        self._answer = np.where(usable, answer, self._answer)
+        self._call = np.where(usable, call, self._call)
+        telling = usable & (self._call > MEMORY_S * (TELLING_PART * self._reach_w) ** 2)
+        self._unmoved |= telling & (self._answer < UNMOVED_BELOW * self._call)
+        self._unmoved &= ~(telling & (self._answer > MOVED_ABOVE * self._call))
+
+    def _called(self, rows: Rows) -> FloatArray:
+        """Share in force in the second that each row speaks of."""
+        multiplier = self.signals.multipliers(rows.signal_id)
+        known = np.isfinite(multiplier)
+        called_w = shares(self.table, np.where(known, multiplier, 0.0))
+        reported_w = np.nan_to_num(rows.share_w)
+        called_w = np.where(known, called_w, reported_w)
+        return np.where(rows.second >= self._start_s, called_w, 0.0)
