@@ -24,8 +24,9 @@ import typer
 from edge_agent.config.loader import load_config
 from edge_agent.config.site import SiteConfig
 from edge_agent.cycle.advice import PLAN_STEP_S, PLAN_STEPS, Advice
-from edge_agent.cycle.agent import Agent, AgentParts
+from edge_agent.cycle.agent import Agent
 from edge_agent.cycle.memory import HeldMemory, load_memory
+from edge_agent.cycle.parts import AgentParts
 from edge_agent.cycle.record import Happened
 from edge_agent.cycle.upkeep import Upkeep
 from edge_agent.drivers.echonet import EchonetDriver

@@ -7,23 +7,24 @@ journaled in the next cycle. Nothing else in the agent writes to a driver.
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
-from edge_agent.config.site import SiteConfig
 from edge_agent.control.decide import decide
 from edge_agent.control.inputs import Binding, CycleInputs, Decision, Frame
 from edge_agent.control.plain import digest_of, pack_frame
-from edge_agent.cycle.advice import Advice, Offered
+from edge_agent.cycle.advice import Offered
 from edge_agent.cycle.alarms import Alarms
 from edge_agent.cycle.arrivals import Taken, take
 from edge_agent.cycle.framing import bindings_of, frame_of, layout_after
 from edge_agent.cycle.health import Health, Look, examine
 from edge_agent.cycle.memory import AgentMemory, HeldMemory, changed_state
+from edge_agent.cycle.obligations import Receipt
+from edge_agent.cycle.parts import AgentParts
 from edge_agent.cycle.record import (
     OFFER_KIND,
     Answer,
@@ -37,18 +38,14 @@ from edge_agent.cycle.record import (
 )
 from edge_agent.cycle.schedule import missed_slots, next_slot, phase_ns
 from edge_agent.cycle.steps import Steps
-from edge_agent.drivers.port import Driver, WriteOutcome
-from edge_agent.image.image import LatestValues, freeze
+from edge_agent.drivers.port import WriteOutcome
+from edge_agent.image.image import freeze
 from edge_agent.journal.records import Draft, JournalStream
-from edge_agent.link.inbox import Inbox
-from edge_agent.link.site_link import SiteLink
 from edge_agent.link.uplink import pack_offer
 from edge_agent.mode.conditions import Thresholds
 from edge_agent.mode.table import ModeDecision, next_mode
-from edge_agent.points.table import PointSpec
 from protocols.link.messages import Stream
 from protocols.vocabulary.errors import JournalError
-from protocols.vocabulary.intervals import Clock
 from protocols.vocabulary.measurement import ProcessImage
 
 READ_DEADLINE_S: Final = 0.4
@@ -59,38 +56,6 @@ NS_PER_S: Final = 1_000_000_000
 THRESHOLDS: Final = Thresholds()
 
 log = structlog.get_logger()
-
-
-class Recorder(Protocol):
-    """The journal, written."""
-
-    def append(
-        self, entries: list[Draft], state: Mapping[str, bytes] | None = None
-    ) -> dict[JournalStream, int]:
-        """Commit; blocks on the disk."""
-
-
-class Beat(Protocol):
-    """The heartbeat the watchdog looks at."""
-
-    def beat(self) -> None:
-        """Say that the cycle is alive."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentParts:
-    """What the cycle is wired to."""
-
-    config: SiteConfig
-    clock: Clock
-    driver: Driver
-    specs: tuple[PointSpec, ...]
-    latest: LatestValues
-    journal: Recorder
-    inbox: Inbox
-    link: SiteLink
-    advice: Advice
-    heartbeat: Beat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,11 +89,13 @@ class Agent:
     ) -> None:
         self._parts = parts
         self._held = held
+        self._committed = held.memory
         self._phase = phase_ns(parts.config.site_id)
         self._health = Health(started_ns=parts.clock.monotonic_ns())
         self._alarms = Alarms()
         self._happened: list[Happened] = list(happened)
         self._outcomes: list[WriteOutcome] = []
+        self._receipts: list[Receipt] = []
         self._steps_ms: dict[str, float] = {}
         self._frame: tuple[Frame, str, bool] | None = None
         self._frame_journaled = ""
@@ -278,15 +245,16 @@ class Agent:
         drafts = self._drafts(second, answer, offered)
         try:
             last = await asyncio.to_thread(
-                self._parts.journal.append, drafts, changed_state(self._held.memory, memory)
+                self._parts.journal.append, drafts, changed_state(self._committed, memory)
             )
         except JournalError as error:
             self._journal_failed(second, str(error))
             return False
         self._health = replace(self._health, journal_failed_ns=None)
         self._alarms, told = self._alarms.look("journal", "")
-        self._held.memory, self._frame_journaled = memory, second.frame_id
-        self._happened, self._outcomes = list(told), []
+        self._held.memory = self._committed = memory
+        self._frame_journaled = second.frame_id
+        self._happened, self._receipts = list(told), []
         self._parts.link.journaled(
             {
                 Stream(stream.value): sequence
@@ -297,21 +265,29 @@ class Agent:
         return True
 
     def _journal_failed(self, second: _Second, cause: str) -> None:
-        """Remember that nothing could be recorded; SAFE follows, and a release, unrecorded."""
+        """Keep in memory what could not be recorded; release, unrecorded, once. SAFE follows."""
         log.error("journal.refused", cycle=second.image.cycle, cause=cause)
         self._alarms, told = self._alarms.look("journal", cause)
         self._happened += told
+        self._receipts += second.taken.receipts
+        before = self._held.memory
+        self._held.memory = replace(
+            second.taken.memory, cycle=before.cycle, slot_s=before.slot_s, control=before.control
+        )
         if self._health.journal_failed_ns is None:
-            self._health = replace(self._health, journal_failed_ns=self._parts.clock.monotonic_ns())
-        for resource in self._parts.driver.resources():
-            self._start(self._parts.driver.release(resource.resource_id))
+            failed_ns = self._parts.clock.monotonic_ns()
+            self._health = replace(self._health, journal_failed_ns=failed_ns)
+            for resource in self._parts.driver.resources():
+                self._start(self._parts.driver.release(resource.resource_id))
 
     def _drafts(self, second: _Second, answer: Answer, offered: tuple[Offered, ...]) -> list[Draft]:
         cycle, memory = second.image.cycle, second.taken.memory
-        self._alarms, told = self._alarms.after_writes(self._outcomes)
-        happened = [*self._happened, *told]
-        drafts = []
-        if memory.layout is not self._held.memory.layout:
+        ended, self._outcomes = self._outcomes, []
+        self._alarms, told = self._alarms.after_writes(ended)
+        self._happened += told
+        happened = list(self._happened)
+        drafts = outcome_drafts(ended, cycle)
+        if memory.layout is not self._committed.layout:
             happened.append(layout_happened(memory.layout))
         if second.mode.changed:
             happened.append(_mode_changed(self._held.memory, second.mode))
@@ -320,11 +296,10 @@ class Agent:
             happened.append(Happened(kind="cycle.skipped", payload=payload))
         if second.frame_id != self._frame_journaled or cycle % FRAME_EVERY == 0:
             drafts.append(frame_draft(second.frame, cycle))
-        if memory.plan is not None and memory.plan is not self._held.memory.plan:
+        if memory.plan is not None and memory.plan is not self._committed.plan:
             drafts.append(plan_draft(memory.plan, cycle))
-        drafts += outcome_drafts(self._outcomes, cycle)
         drafts += cycle_drafts(answer, memory.layout)
-        drafts += event_drafts(happened, second.taken.receipts, cycle)
+        drafts += event_drafts(happened, [*self._receipts, *second.taken.receipts], cycle)
         drafts += [
             Draft(
                 stream=JournalStream.OFFER,
