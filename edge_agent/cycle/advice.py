@@ -37,6 +37,8 @@ from protocols.vocabulary.offer import OfferCurve
 HISTORY_S: Final = 300
 HISTORY_LEAST: Final = 10
 """Seconds of history before anything is offered."""
+WANTED_MAX: Final = 16
+"""Wishes kept while there is no history to offer from."""
 OFFER_EVERY: Final = 60
 OFFER_LENGTH: Final = timedelta(minutes=30)
 OFFERED_SERVICE: Final = Service.SECONDARY_1
@@ -81,6 +83,7 @@ class Advice:
         self._history: deque[_Seen] = deque(maxlen=HISTORY_S)
         self._answer: Answer | None = None
         self._ready: Plan | None = None
+        self._wanted: list[OfferWanted] = []
         self._asked = asyncio.Event()
         self._planned_cycle: int | None = None
         self._planned_frame = ""
@@ -134,10 +137,12 @@ class Advice:
         version : int
             Of the last offer; it rises by one for each.
         """
+        now = answer.inputs.now
+        self._wanted = [*self._wanted, *wanted][-WANTED_MAX:]
         if len(self._history) < HISTORY_LEAST:
             return ()
-        now = answer.inputs.now
-        asked = list(wanted)
+        asked = [one for one in self._wanted if one.interval.end > now]
+        self._wanted = []
         if answer.inputs.cycle % OFFER_EVERY == 0 or version == 0:
             interval = Interval(start=now, end=now + OFFER_LENGTH)
             asked.append(OfferWanted(service=OFFERED_SERVICE, interval=interval))
