@@ -30,8 +30,9 @@ from edge_agent.cycle.parts import AgentParts
 from edge_agent.cycle.record import Happened
 from edge_agent.cycle.upkeep import Upkeep
 from edge_agent.drivers.echonet import EchonetDriver
+from edge_agent.forecast.onnx_model import OnnxForecaster
 from edge_agent.forecast.persistence import ClearSkyForecaster
-from edge_agent.forecast.port import Grid
+from edge_agent.forecast.port import Forecaster, Grid
 from edge_agent.image.image import LatestValues
 from edge_agent.journal.journal import Journal
 from edge_agent.journal.records import JournalStream
@@ -163,13 +164,16 @@ def _told_at_start(journal: Journal, report: dict[str, Plain] | None) -> tuple[H
     return tuple(told)
 
 
-def _forecaster(config: SiteConfig) -> ClearSkyForecaster:
-    return ClearSkyForecaster(
+def _forecaster(config: SiteConfig) -> Forecaster:
+    clear_sky = ClearSkyForecaster(
         grid=Grid(step_s=PLAN_STEP_S, steps=PLAN_STEPS),
         latitude=config.location.latitude,
         longitude=config.location.longitude,
         peak_w=config.pv_peak_w,
     )
+    if config.forecast_model is None:
+        return clear_sky
+    return OnnxForecaster(config.forecast_model, clear_sky)
 
 
 def _agent(ground: _Ground, driver: EchonetDriver, link: SiteLink, *, beside: _Beside) -> Agent:

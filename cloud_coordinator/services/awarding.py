@@ -46,8 +46,10 @@ from protocols.vocabulary.obligation import (
 START_TOLERANCE_S: Final = 5.0
 """An award may have begun this long ago when it is posted: the way of the request."""
 LONGEST_AWARD_S: Final = 86_400.0
-OFFER_WAIT_S: Final = 3.0
-"""How long sites that were asked may take before others are allocated without them."""
+OFFER_WAIT_S: Final = 30.0
+"""How long an award waits for sites that are heard but have not offered."""
+COMMIT_LEAD_S: Final = 6.0
+"""It waits no longer than to this long before its start, so that commitments arrive in time."""
 ASK_AGAIN_S: Final = 3.0
 
 
@@ -196,7 +198,8 @@ class Awarding:
         missing = frozenset(live) - {offer.curve.site_id for offer in offers}
         asked = self._ask(award, missing, now)
         waited = now.wall_s - asked.first_at_s >= OFFER_WAIT_S
-        if not offers or (missing and not waited):
+        near = now.wall_s >= obligation.interval.start.timestamp() - COMMIT_LEAD_S
+        if not offers or (missing and not waited and not near):
             return None
         allocation, candidates = self._allocate(award, offers)
         short = allocation.up.shortfall_w > 0.0

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from edge_agent.config.explain import first_problem
-from edge_agent.config.schema import DeviceSection, SiteFile
+from edge_agent.config.schema import DeviceSection, ForecastSection, SiteFile
 from edge_agent.config.site import (
     Broker,
     DeviceConfig,
@@ -111,6 +111,7 @@ def _site(site_file: SiteFile, folder: Path) -> SiteConfig:
         ),
         journal=JournalConfig(**site_file.journal.model_dump()),
         pv_peak_w=pv_peak_w,
+        forecast_model=_forecast_model(site_file.forecast, folder),
         devices=devices,
     )
 
@@ -120,6 +121,15 @@ def _at(key: str, check: Callable[[], str]) -> str:
         return check()
     except ConfigError as error:
         raise ConfigError(f"{key}: {error}") from None
+
+
+def _forecast_model(section: ForecastSection | None, folder: Path) -> Path | None:
+    if section is None:
+        return None
+    path = folder / section.model
+    if not path.is_file():
+        raise ConfigError(f"forecast.model: {section.model!r} is not a file in {folder}")
+    return path
 
 
 def _data_dir(text: str, folder: Path) -> Path:

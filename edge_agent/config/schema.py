@@ -8,10 +8,6 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from protocols.vocabulary.resource import ResourceKind
-
-KINDS = tuple(kind.value for kind in ResourceKind)
-
 _Share = Annotated[float, Field(ge=0.0, le=1.0)]
 _Efficiency = Annotated[float, Field(gt=0.0, le=1.0)]
 _NotNegative = Annotated[float, Field(ge=0.0)]
@@ -56,6 +52,12 @@ class PvSection(_Section):
     """``[pv]``."""
 
     peak_w: Annotated[float, Field(ge=0.0, le=1e7)]
+
+
+class ForecastSection(_Section):
+    """``[forecast]``."""
+
+    model: str
 
 
 class EchonetSection(_Section):
@@ -108,5 +110,6 @@ class SiteFile(_Section):
     location: LocationSection
     echonet: EchonetSection
     pv: PvSection | None = None
+    forecast: ForecastSection | None = None
     journal: JournalSection = JournalSection()
     devices: Annotated[list[DeviceSection], Field(min_length=1, max_length=500)]

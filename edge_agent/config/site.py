@@ -189,6 +189,9 @@ class SiteConfig:
         The sections of the file.
     pv_peak_w : float
         Rated power of the PV in W, 0 without PV.
+    forecast_model : Path or None
+        ONNX model of the forecast; relative to the folder of the file. None forecasts by
+        persistence and clear sky.
     devices : tuple of DeviceConfig
         In the order of the file; exactly one is the meter.
     """
@@ -203,6 +206,7 @@ class SiteConfig:
     echonet: EchonetConfig
     journal: JournalConfig
     pv_peak_w: float
+    forecast_model: Path | None
     devices: tuple[DeviceConfig, ...]
 
     @property

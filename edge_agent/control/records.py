@@ -23,7 +23,6 @@ Codec = tuple[Encode | None, Decode | None]
 """Encoder and decoder of one type; None where the value is plain already."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
 PLAIN_TYPES = (int, float, str, bytes, bool)
 
 

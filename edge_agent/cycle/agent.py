@@ -20,7 +20,7 @@ from edge_agent.control.plain import digest_of, pack_frame
 from edge_agent.cycle.advice import Offered
 from edge_agent.cycle.alarms import Alarms
 from edge_agent.cycle.arrivals import Taken, take
-from edge_agent.cycle.framing import bindings_of, frame_of, layout_after
+from edge_agent.cycle.framing import bindings_of, frame_of, layout_after, power_points
 from edge_agent.cycle.health import Health, Look, examine
 from edge_agent.cycle.memory import AgentMemory, HeldMemory, changed_state
 from edge_agent.cycle.obligations import Receipt
@@ -284,7 +284,8 @@ class Agent:
         cycle, memory = second.image.cycle, second.taken.memory
         ended, self._outcomes = self._outcomes, []
         self._alarms, told = self._alarms.after_writes(ended)
-        self._happened += told
+        self._alarms, changes = self._alarms.after_reading(second.image, power_points(second.frame))
+        self._happened += [*told, *changes]
         happened = list(self._happened)
         drafts = outcome_drafts(ended, cycle)
         if memory.layout is not self._committed.layout:

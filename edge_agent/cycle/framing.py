@@ -82,6 +82,13 @@ def frame_of(
     )
 
 
+def power_points(frame: Frame) -> dict[str, PointId]:
+    """Per device, the meter too, the point that shows whether it answers."""
+    points: dict[str, PointId] = {"meter": frame.meter_point}
+    points.update((one.resource.resource_id, one.power_point) for one in frame.bindings)
+    return points
+
+
 def layout_after(layout: Layout, bindings: tuple[Binding, ...]) -> Layout:
     """Layout of the telemetry rows; a new version when a resource came or changed."""
     resources = tuple(binding.resource for binding in bindings)

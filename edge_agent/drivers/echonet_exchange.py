@@ -26,10 +26,12 @@ from protocols.echonet_lite.requester import (
     get,
     set_c,
 )
+from protocols.sansio.deadlines import wait_ns
 from protocols.vocabulary.errors import DeviceTimeoutError, RemoteProtocolError
 from protocols.vocabulary.intervals import Clock
 
 _NS_PER_S: Final = 1_000_000_000
+_LONGEST_NS: Final = 60 * _NS_PER_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,10 +202,10 @@ class Exchange:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        due_ns = self._requester.next_deadline_ns()
-        if due_ns is not None:
-            wait_s = max(due_ns - self._clock.monotonic_ns(), 0) / _NS_PER_S
-            self._timer = asyncio.get_running_loop().call_later(wait_s, self._on_deadline)
+        if self._requester.next_deadline_ns() is not None:
+            sleep_ns = wait_ns(self._requester, self._clock.monotonic_ns(), most_ns=_LONGEST_NS)
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(sleep_ns / _NS_PER_S, self._on_deadline)
 
     def _on_deadline(self) -> None:
         self._timer = None

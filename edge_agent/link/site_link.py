@@ -40,13 +40,14 @@ from protocols.link.orders import (
 )
 from protocols.link.topics import TopicKind, Topics, parse_topic
 from protocols.link.wire import decode, encode
+from protocols.sansio.deadlines import wait_ns
 from protocols.vocabulary.errors import RemoteProtocolError
 from protocols.vocabulary.intervals import Clock
 
 ORDERS_MAX: Final = 2_000
-IDLE_S: Final = 1.0
-LEAST_WAIT_S: Final = 0.02
 NS_PER_S: Final = 1_000_000_000
+IDLE_NS: Final = NS_PER_S
+LEAST_WAIT_NS: Final = 20_000_000
 
 log = structlog.get_logger()
 
@@ -203,7 +204,8 @@ class SiteLink:
                 )
             else:
                 self._queue(order)
-        self._wake.set()
+        if orders:
+            self._wake.set()
 
     def _liveness_changed(self, liveness: Liveness) -> None:
         if liveness is Liveness.GOOD:
@@ -246,14 +248,8 @@ class SiteLink:
 
     async def _keep_deadlines(self) -> None:
         while True:
-            deadline_ns = self._session.next_deadline_ns()
-            wait_s = IDLE_S
-            if deadline_ns is not None:
-                wait_s = (deadline_ns - self._clock.monotonic_ns()) / NS_PER_S
+            sleep_ns = wait_ns(self._session, self._clock.monotonic_ns(), most_ns=IDLE_NS)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), min(max(wait_s, LEAST_WAIT_S), IDLE_S))
+                await asyncio.wait_for(self._wake.wait(), max(sleep_ns, LEAST_WAIT_NS) / NS_PER_S)
             self._wake.clear()
-            now_ns = self._clock.monotonic_ns()
-            deadline_ns = self._session.next_deadline_ns()
-            if deadline_ns is not None and deadline_ns <= now_ns:
-                self._carry_out(self._session.on_deadline(now_ns))
+            self._carry_out(self._session.on_deadline(self._clock.monotonic_ns()))

@@ -142,7 +142,8 @@ class Event:
     Kinds: ``layout``, ``obligation.accepted``, ``obligation.refused`` (payload:
     ``obligation_id``, ``version``, ``reason``), ``command.done``, ``command.refused`` (payload:
     ``sequence``, ``reason``), ``mode.changed``, ``alarm.raised``, ``alarm.cleared``,
-    ``device.lost``, ``device.back``, ``agent.started``, ``agent.stopped``, ``cycle.skipped``.
+    ``device.lost``, ``device.back``, ``agent.started``, ``agent.stopped``, ``cycle.skipped``,
+    ``watchdog.released``.
     A receipt is given again each time its message arrives again.
     """
 

@@ -1,43 +1,94 @@
-"""The system clock is read in wiring only; everything else is given the time."""
+"""The system clock and chance are read in wiring only; everything else is given them."""
 
 import ast
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 
-ROOT = Path(__file__).parents[2]
-PACKAGES = ("protocols", "models", "firmware_sim", "edge_agent", "cloud_coordinator")
+CLOCKS = {
+    "time": {"time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns"},
+    "datetime": {"now", "utcnow", "today"},
+    "date": {"today"},
+}
+CHANCE = {"random", "secrets", "uuid"}
+"""Modules whose every use is chance; and ``os.urandom``, ``numpy.random``."""
+
 WIRING = {
-    "edge_agent/main.py",
     "cloud_coordinator/main.py",
+    "edge_agent/main.py",
     "edge_agent/watchdog/__main__.py",
+    "firmware_sim/main.py",
 }
-FORBIDDEN = {
-    ("time", "time"),
-    ("time", "time_ns"),
-    ("time", "monotonic"),
-    ("time", "monotonic_ns"),
-    ("datetime", "now"),
-    ("datetime", "utcnow"),
+"""Programs: here the clock and chance are made and passed on."""
+
+MEASURING = ("firmware_sim/demo/", "firmware_sim/bench")
+"""Programs that run other programs; the wall clock is what they measure with."""
+
+MAY_DRAW = {
+    "cloud_coordinator/gateway/broker_config.py": "passwords, a name and a free port; no decision",
+    "cloud_coordinator/gateway/mqtt_bus.py": "a client id that no other connection has",
+    "edge_agent/drivers/echonet.py": "the first transaction number; a test passes its own",
+    "edge_agent/journal/journal.py": "the default of an argument, for the id of a new journal",
+    "firmware_sim/demo/plan.py": "drawn from the run's seed, so the same each time",
+    "firmware_sim/demo/signal_file.py": "drawn from the run's seed, so the same each time",
 }
+"""Modules that draw although they are no wiring, and why that decides nothing."""
 
 
-def _calls(tree: ast.AST) -> set[tuple[str, str]]:
-    return {
-        (node.func.value.id, node.func.attr)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and isinstance(node.func.value, ast.Name)
-    }
+def _clocks(tree: ast.Module) -> Iterator[int]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name | ast.Attribute):
+            holder = ast.unparse(node.value).rsplit(".")[-1]
+            if node.attr in CLOCKS.get(holder, ()):
+                yield node.lineno
+        if isinstance(node, ast.ImportFrom) and node.module == "time":
+            yield node.lineno
 
 
-def test_only_wiring_reads_the_system_clock() -> None:
+def _draws(tree: ast.Module) -> Iterator[int]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import) and CHANCE & {alias.name for alias in node.names}:
+            yield node.lineno
+        if isinstance(node, ast.ImportFrom):
+            source = (node.module or "").split(".")
+            names = {alias.name for alias in node.names}
+            if source[0] in CHANCE or "urandom" in names or source == ["numpy", "random"]:
+                yield node.lineno
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in {
+            "os.urandom",
+            "np.random",
+            "numpy.random",
+        }:
+            yield node.lineno
+
+
+def test_only_wiring_reads_the_system_clock(product: Mapping[str, ast.Module]) -> None:
     """A decision could not be replayed, because it looked at the clock by itself."""
-    offenders = []
-    for package in PACKAGES:
-        for path in (ROOT / package).rglob("*.py"):
-            name = str(path.relative_to(ROOT))
-            if name in WIRING or name.startswith("firmware_sim/"):
-                continue
-            if _calls(ast.parse(path.read_text(encoding="utf-8"))) & FORBIDDEN:
-                offenders.append(name)
-    assert not offenders, f"pass a Clock instead: {offenders}"
+    found = [
+        f"{path}:{line}"
+        for path, tree in product.items()
+        if path not in WIRING and not path.startswith(MEASURING)
+        for line in _clocks(tree)
+    ]
+    assert not found, f"pass a Clock instead: {found}"
+
+
+def test_only_wiring_draws_numbers(product: Mapping[str, ast.Module]) -> None:
+    """Two runs from the same journal or seed would differ, and nobody could say why."""
+    drawing = {path: list(_draws(tree)) for path, tree in product.items()}
+    found = {
+        path: lines
+        for path, lines in drawing.items()
+        if lines and path not in WIRING and path not in MAY_DRAW
+    }
+    assert not found, f"pass the source of chance instead: {found}"
+    stale = [path for path in MAY_DRAW if not drawing.get(path)]
+    assert not stale, f"take these off the list: {stale}"
+
+
+def test_the_search_finds_clocks_and_chance() -> None:
+    """The two tests above would be green for ever because they see nothing."""
+    assert list(_clocks(ast.parse("import time\nnow_s = time.time\n"))) == [2]
+    assert list(_clocks(ast.parse("when = datetime.datetime.now(UTC)\n"))) == [1]
+    assert list(_clocks(ast.parse("from time import monotonic\n"))) == [1]
+    assert list(_draws(ast.parse("import os\nkey = os.urandom(4)\n"))) == [2]
+    assert list(_draws(ast.parse("from secrets import token_hex\n"))) == [1]
+    assert list(_draws(ast.parse("noise = np.random.default_rng(1)\n"))) == [1]

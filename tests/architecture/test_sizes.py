@@ -10,7 +10,15 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("protocols", "models", "firmware_sim", "edge_agent", "cloud_coordinator")
 MODULE_LINES, FUNCTION_LINES, PUBLIC_METHODS = 400, 50, 10
 
-SOURCES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
+MIGRATIONS = ROOT / "cloud_coordinator" / "store" / "migrations" / "versions"
+"""Tables written down once and never touched again; tables are data."""
+
+SOURCES = sorted(
+    path
+    for name in PACKAGES
+    for path in (ROOT / name).rglob("*.py")
+    if not path.is_relative_to(MIGRATIONS)
+)
 
 
 def _functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -20,14 +28,12 @@ def _functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def _code_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """Lines of a function without its docstring."""
+    """Lines of a function's body, without its signature and its docstring."""
+    body = node.body[1:] if ast.get_docstring(node) is not None else node.body
+    if not body:
+        return 0
     assert node.end_lineno is not None
-    length = node.end_lineno - node.lineno + 1
-    if ast.get_docstring(node) is not None:
-        text = node.body[0]
-        assert text.end_lineno is not None
-        length -= text.end_lineno - text.lineno + 1
-    return length
+    return node.end_lineno - body[0].lineno + 1
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -77,6 +77,7 @@ def site(gateway: str, device: str) -> SiteConfig:
         echonet=EchonetConfig(address=gateway, port=3610, group="224.0.23.0", timeout_s=1.0),
         journal=JournalConfig(bytes_max=10**9, tick_age_s_max=86_400.0),
         pv_peak_w=0.0,
+        forecast_model=None,
         devices=(battery,),
     )
 

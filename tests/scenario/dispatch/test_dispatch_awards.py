@@ -120,11 +120,12 @@ def test_a_site_that_does_not_offer_holds_nobody_up(world: Any) -> None:
     """One mute gateway would keep the whole award from being allocated."""
     mute = next(iter(world.sites.values()))
     mute.offers_anything = False
-    place(world)
-    world.run_until(world.clock.time_s + 2)
+    placed = place(world)
+    start_s = placed.obligation.interval.start.timestamp()
+    world.run_until(min(start_s - 8, world.clock.time_s + 25))
     state = world.coordinator.queries.award(AWARD).obligation.state
-    assert state is ObligationState.PROPOSED, "it is given a moment"
-    world.run_until(world.clock.time_s + 3)
+    assert state is ObligationState.PROPOSED, "it is given time, but not the award's own"
+    world.run_until(min(start_s - 4, world.clock.time_s + 10))
     award = world.coordinator.queries.award(AWARD)
     assert award.obligation.state is ObligationState.ACCEPTED
     assert len(award.commitments) == 4

@@ -316,6 +316,7 @@ class Site:
             echonet=EchonetConfig(address=GATEWAY, port=3610, group="239.192.9.1", timeout_s=2.0),
             journal=JournalConfig(bytes_max=10**9, tick_age_s_max=86_400.0),
             pv_peak_w=0.0,
+            forecast_model=None,
             devices=tuple(self.configs),
         )
         ports = DriverPorts(endpoint=self.network, clock=self.clock, book=self.book)

@@ -40,6 +40,7 @@ CONFIG = SiteConfig(
     echonet=EchonetConfig(address="127.0.0.1", port=3610, group="224.0.23.0", timeout_s=2.0),
     journal=JournalConfig(bytes_max=10**9, tick_age_s_max=1e6),
     pv_peak_w=0.0,
+    forecast_model=None,
     devices=(
         device("meter", ResourceKind.METER, "028801"),
         device("battery-1", ResourceKind.BATTERY, "027D01"),

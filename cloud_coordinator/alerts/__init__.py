@@ -1,1 +1,0 @@
-"""Faults that last: raised once, cleared once."""
