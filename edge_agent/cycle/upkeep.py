@@ -28,8 +28,11 @@ class Watched(Protocol):
         """Start it if it does not run; True if it had to be started."""
 
 
-class Trimmed(Protocol):
-    """The journal, as far as it forgets."""
+class Kept(Protocol):
+    """The journal, as far as its file must be looked after."""
+
+    def tidy(self) -> None:
+        """Copy the write-ahead log into the database."""
 
     def trim(self, retention: Retention) -> TrimReport:
         """Forget the oldest entries that may be forgotten."""
@@ -43,7 +46,7 @@ class Upkeep:
 
     Parameters
     ----------
-    watchdog, journal, link : Watched, Trimmed, SiteLink
+    watchdog, journal, link : Watched, Kept, SiteLink
         What is looked after, and who must know of it.
     held : HeldMemory
         For the durable acknowledgements.
@@ -54,7 +57,7 @@ class Upkeep:
     def __init__(
         self,
         watchdog: Watched,
-        journal: Trimmed,
+        journal: Kept,
         link: SiteLink,
         *,
         held: HeldMemory,
@@ -72,10 +75,17 @@ class Upkeep:
         while True:
             if self._watchdog.ensure():
                 log.info("watchdog.started")
+            await self._tidy()
             if rounds % TRIM_EVERY == 0:
                 await self._trim()
             rounds += 1
             await asyncio.sleep(EVERY_S)
+
+    async def _tidy(self) -> None:
+        try:
+            await asyncio.to_thread(self._journal.tidy)
+        except JournalError as error:
+            log.warning("journal.not_tidied", cause=str(error))
 
     async def _trim(self) -> None:
         retention = Retention(

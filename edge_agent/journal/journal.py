@@ -22,6 +22,7 @@ from edge_agent.journal.reader import JournalReader
 from edge_agent.journal.records import Draft, JournalStream, OpenReport, Retention, TrimReport
 from edge_agent.journal.retention import forget_oldest
 from edge_agent.journal.schema import STATEMENTS
+from edge_agent.journal.writeahead import PAGES_UNTIL_INLINE, copy_into_database, reserve
 from protocols.vocabulary.errors import JournalError
 from protocols.vocabulary.identifiers import JournalId, SiteId
 from protocols.vocabulary.intervals import Clock
@@ -218,6 +219,19 @@ class Journal:
             self._connection.execute("COMMIT")
         return report
 
+    def tidy(self) -> None:
+        """Copy the write-ahead log into the database; every few seconds, from a worker thread.
+
+        Raises
+        ------
+        JournalError
+            If the disk refuses; nothing is lost by it.
+        """
+        try:
+            copy_into_database(self.path, timeout_s=BUSY_TIMEOUT_S)
+        except sqlite3.Error as error:
+            raise self._told(journal_error(self.path, error)) from error
+
     def close(self) -> None:
         """Write everything into the one file and let go of the lock."""
         with self._writing:
@@ -277,4 +291,6 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_KEPT}")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {PAGES_UNTIL_INLINE}")
+    reserve(connection, path)
     return connection

@@ -108,8 +108,18 @@ def restored(crashed: Path, folder: Path, log: bytes) -> Path:
 
 
 def frame_ends(log: bytes) -> list[int]:
+    """Where the header and each frame of the present generation end.
+
+    Behind them lie frames of the generation before, which the salts tell apart: the log is
+    written over in place.
+    """
     assert (len(log) - WAL_HEADER_BYTES) % FRAME_BYTES == 0
-    return list(range(WAL_HEADER_BYTES, len(log) + 1, FRAME_BYTES))
+    salts = log[16:24]
+    ends = [WAL_HEADER_BYTES]
+    while ends[-1] < len(log) and log[ends[-1] + 8 : ends[-1] + 16] == salts:
+        ends.append(ends[-1] + FRAME_BYTES)
+    assert TICKS < len(ends) < len(log) // FRAME_BYTES, "the log was not written over in place"
+    return ends
 
 
 def test_a_log_cut_anywhere_is_a_prefix(crashed: Path, tmp_path: Path) -> None:
