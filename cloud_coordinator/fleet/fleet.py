@@ -32,6 +32,10 @@ from protocols.vocabulary.resource import Resource
 RING_S: Final = 8
 """Seconds of rows that are kept per site, so that sites can be added up second by second."""
 
+NEVER_GREETED_NS: Final = -(10**18)
+GREETING_S: Final = 30.0
+"""Greetings closer together are one: a site that repeats itself does not hear us."""
+
 _NO_LAYOUT: Final = -1
 _NAN = float("nan")
 _RING: Final = ("meter_w", "baseline_w", "share_w")
@@ -42,6 +46,8 @@ _SITE_FIELDS: Final = {
     "sequence": ("i8", 0, 0),
     "received_ns": ("i8", 0, 0),
     "heard": ("?", 0, 0),
+    "greeted_ns": ("i8", NEVER_GREETED_NS, 0),
+    "greeting_ns": ("i8", NEVER_GREETED_NS, 0),
     "layout_version": ("i8", _NO_LAYOUT, 0),
     "block_first": ("i8", 0, 0),
     "block_length": ("i8", 0, 0),
@@ -99,6 +105,13 @@ class Fleet:
             self._layouts.append(None)
         self._zones[index] = zone
         return index
+
+    def greet(self, site_id: SiteId, now: Moment) -> None:
+        """Note that a site came back: it said hello after a time without any."""
+        sites, index = self._sites, self._index[site_id]
+        if now.monotonic_ns - int(sites["greeting_ns"][index]) > GREETING_S * 1e9:
+            sites["greeted_ns"][index] = now.monotonic_ns
+        sites["greeting_ns"][index] = now.monotonic_ns
 
     def upsert_layout(self, site_id: SiteId, layout: Layout) -> None:
         """Take a site's list of resources; the same version again changes nothing.
@@ -227,6 +240,7 @@ class Fleet:
             sites=tuple(self._ids),
             zones=tuple(self._zones),
             age_s=frozen_copy(age),
+            greeted_age_s=frozen_copy((now.monotonic_ns - sites["greeted_ns"]) / 1e9),
             condition=frozen_copy(condition),
             second=frozen_copy(sites["second"]),
             signal_id=frozen_copy(sites["signal_id"]),

@@ -46,6 +46,8 @@ class FleetSnapshot:
         a site that is not LIVE.
     age_s : FloatArray
         Age of the row: the greater of source age and receipt age; inf if none ever came.
+    greeted_age_s : FloatArray
+        Time since the site came back with a hello; very large if it never did.
     condition : ndarray of int8
         ``LinkCondition``.
     second, signal_id : IntArray
@@ -61,6 +63,7 @@ class FleetSnapshot:
     mode: FloatArray
     quality: FloatArray
     age_s: FloatArray
+    greeted_age_s: FloatArray
     condition: npt.NDArray[np.int8]
     second: IntArray
     signal_id: IntArray

@@ -12,6 +12,7 @@ from cloud_coordinator.fleet.moment import Moment
 from cloud_coordinator.fleet.snapshot import FleetSnapshot, LinkCondition
 from cloud_coordinator.services.membership import (
     ECHO_S,
+    GREETED_S,
     Membership,
     Sighting,
     accepted_mask,
@@ -93,6 +94,7 @@ class Delivery:
             rows,
             Sighting(
                 live=snapshot.condition[indices] == LinkCondition.LIVE,
+                greeted=snapshot.greeted_age_s[indices] < GREETED_S,
                 required_id=0 if lenient else self.tracking.signals.sent_by(now.wall_s - ECHO_S),
                 unmoved=self.tracking.unmoved,
                 age_s=(now.monotonic_ns - self._began_ns) / 1e9,

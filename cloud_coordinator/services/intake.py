@@ -86,6 +86,7 @@ class Intake:
         )
         self._stores.sites.save_site(site)
         self._learn(site)
+        self._fleet.greet(hello.site_id, now)
         for obligation_id in hello.obligations:
             self._answer(hello.site_id, obligation_id, ObligationState.ACCEPTED)
 

@@ -12,6 +12,8 @@ from protocols.vocabulary.obligation import ObligationState
 
 ECHO_S: Final = 5.0
 """A site follows if it echoes a signal that was sent at most this long ago, or a later one."""
+GREETED_S: Final = 4.0
+"""So long after its hello, a site that came back is taken to follow."""
 BOOT_S: Final = 3.0
 """So long after a restart, a site not heard yet is taken to follow, as it did before."""
 
@@ -24,6 +26,10 @@ class Sighting:
     ----------
     live : ndarray of bool
         Shape (n,), whether the link is LIVE.
+    greeted : ndarray of bool
+        Shape (n,), whether the site has just come back: it will follow the next signal, though
+        its rows do not echo one yet. Counting it from then on, and not from its first echo,
+        spares the others from making up for it a second time.
     required_id : int
         Oldest signal that a following site may echo; 0 asks for none.
     age_s : float
@@ -33,6 +39,7 @@ class Sighting:
     """
 
     live: Mask
+    greeted: Mask
     unmoved: Mask
     required_id: int
     age_s: float
@@ -82,7 +89,7 @@ def classify(accepted: Mask, rows: Rows, seen: Sighting) -> Membership:
         If no site is heard, all accepted ones are taken to listen: the way down may still
         work when the way up does not.
     """
-    attentive = seen.live & (rows.signal_id >= seen.required_id)
+    attentive = (seen.live & (rows.signal_id >= seen.required_id)) | seen.greeted
     if seen.age_s < BOOT_S:
         attentive |= ~rows.heard
     if not (accepted & attentive).any():

@@ -187,3 +187,15 @@ def test_seconds_can_be_added_up_across_sites() -> None:
     assert fleet.rows_of(T0 + 2).present.tolist() == [True, True]
     assert fleet.rows_of(T0 + 2).meter_w.tolist() == [-2.0, -2.0]
     assert fleet.rows_of(T0 + 4).present.tolist() == [True, False]
+
+
+def test_only_the_first_hello_of_a_series_is_a_coming_back() -> None:
+    """A site that says hello again and again, for it does not hear us, would count as following."""
+    fleet = one_site()
+    assert fleet.snapshot(moment(T0)).greeted_age_s[0] > 1e6
+    fleet.greet(SITE, moment(T0))
+    for later_s in (8, 16, 24):
+        fleet.greet(SITE, moment(T0 + later_s))
+    assert fleet.snapshot(moment(T0 + 25)).greeted_age_s[0] == 25.0
+    fleet.greet(SITE, moment(T0 + 60))
+    assert fleet.snapshot(moment(T0 + 61)).greeted_age_s[0] == 1.0

@@ -24,9 +24,11 @@ def seen(
     required_id: int = 10,
     age_s: float = 60.0,
     unmoved: tuple[int, ...] = (),
+    greeted: tuple[int, ...] = (),
 ) -> Sighting:
     return Sighting(
         live=np.array(live),
+        greeted=np.isin(np.arange(N), greeted),
         required_id=required_id,
         unmoved=np.isin(np.arange(N), unmoved),
         age_s=age_s,
@@ -62,3 +64,9 @@ def test_unheard_sites_count_right_after_a_restart() -> None:
     heard = rows([12, 0, 0, 0, 0], heard=live)
     assert classify(ALL, heard, seen(live, age_s=BOOT_S - 0.1)).following.all()
     assert classify(ALL, heard, seen(live, age_s=BOOT_S)).following.tolist() == live
+
+
+def test_a_site_that_comes_back_is_called_from_its_hello_on() -> None:
+    """The others would go on making up for it while it already delivers: too much, for seconds."""
+    live = [False, True, True, True, True]
+    assert classify(ALL, rows([3, 12, 12, 12, 12]), seen(live, greeted=(0,))).following.all()
