@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 ROOT = Path(__file__).parents[1]
 PEERS = ROOT / ".peers"
@@ -84,3 +85,10 @@ def pytest_runtest_makereport(
         reason = place[2] if isinstance(place, tuple) else str(place)
         report.longrepr = f"VPP_REQUIRE_PEERS=1 and a peer is missing: {reason}"
     return report
+
+
+@pytest.fixture(autouse=True)
+def _events_as_they_were() -> Iterator[None]:
+    """Undo what a program under test set for the events of this process."""
+    yield
+    structlog.reset_defaults()
