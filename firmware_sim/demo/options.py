@@ -77,12 +77,12 @@ def check(options: DemoOptions) -> None:
     ConfigError
         One line that names the option and the cause.
     """
-    _between("--sites", options.sites, 1, SITES_MAX)
-    _between("--duration", options.duration_s, DURATION_S_MIN, DURATION_S_MAX)
-    _between("--cut", options.cut_share, 0.0, 1.0)
-    _between("--signal-start", options.signal_start_s, 0.0, 1e9)
+    _between("--sites", options.sites, low=1, high=SITES_MAX)
+    _between("--duration", options.duration_s, low=DURATION_S_MIN, high=DURATION_S_MAX)
+    _between("--cut", options.cut_share, low=0.0, high=1.0)
+    _between("--signal-start", options.signal_start_s, low=0.0, high=1e9)
     if options.port is not None:
-        _between("--port", options.port, 1, _PORT_MAX)
+        _between("--port", options.port, low=1, high=_PORT_MAX)
     if options.broker is not None:
         broker_address(options.broker)
         if options.chaos_seed is not None:
@@ -117,7 +117,7 @@ def broker_address(url: str) -> tuple[str, int]:
     return parts.hostname, port or _MQTT_PORT
 
 
-def _between(name: str, value: float, low: float, high: float) -> None:
+def _between(name: str, value: float, *, low: float, high: float) -> None:
     """Refuse a number outside its range; NaN is outside."""
     if not low <= value <= high:
         raise ConfigError(f"{name} {value:g}: use {low:g} to {high:g}")

@@ -14,21 +14,31 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from protocols.vocabulary.errors import VppError
+from protocols.vocabulary.errors import ConfigError, VppError
 
 READY_LINE_BYTES: Final = 65_536
 STOP_TIMEOUT_S: Final = 6.0
 KILL_TIMEOUT_S: Final = 2.0
+EXIT_BAD_INPUT: Final = 2
 TAIL_LINES: Final = 12
 _TAIL_BYTES: Final = 16_384
 _POLL_S: Final = 0.05
-_PR_SET_PDEATHSIG: Final = 1
 _PR_SET_CHILD_SUBREAPER: Final = 36
+_BECOME: Final = """
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(1, 15, 0, 0, 0)  # PR_SET_PDEATHSIG, SIGTERM
+if os.getppid() != int(sys.argv[1]):
+    sys.exit(1)
+try:
+    os.execvp(sys.argv[2], sys.argv[2:])
+except OSError as error:
+    sys.exit(f"{sys.argv[2]}: cannot be started: {error.strerror}")
+"""
 
 
 class ProgramError(VppError):
@@ -98,14 +108,13 @@ class Child:
         with self.program.log.open("ab") as log:
             try:
                 self._process = await asyncio.create_subprocess_exec(
-                    *self.program.command,
+                    *dying_with_parent(self.program.command),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=log,
                     limit=READY_LINE_BYTES,
                     env=self._environment,
                     start_new_session=True,
-                    preexec_fn=die_with_parent(),  # noqa: PLW1509  one thread forks
                 )
             except OSError as error:
                 raise ProgramError(f"{self.program.name}: cannot be started: {error}") from None
@@ -119,6 +128,8 @@ class Child:
         ------
         ProgramError
             If it ends before, or the time is over; with the end of its log.
+        ConfigError
+            If it ends before because it refuses what it was given.
         """
         assert self._ready is not None, "start() comes first"
         try:
@@ -178,8 +189,15 @@ class Child:
                 log.write(line)
         code = await process.wait()
         if not ready.done():
-            ready.set_exception(ProgramError(self.complaint(f"ended at start, code {code}")))
+            ready.set_exception(self._failed_start(code))
             ready.exception()
+
+    def _failed_start(self, code: int) -> VppError:
+        """Say why it did not start; a program that refused its input said so in one line."""
+        said = tail_of(self.program.log, 1)
+        if code == EXIT_BAD_INPUT and said:
+            return ConfigError(f"{self.program.name}: {said[0]}")
+        return ProgramError(self.complaint(f"ended at start, code {code}"))
 
 
 class Family:
@@ -221,20 +239,27 @@ class Family:
         clean = await asyncio.gather(*(child.stop() for child in chosen))
         return [child.program.name for child, good in zip(chosen, clean, strict=True) if not good]
 
-    async def end(self, order: Sequence[Callable[[str], bool]]) -> None:
+    async def end(self, groups: Sequence[Sequence[str]]) -> None:
         """End all children, group after group, then every orphan that came to us.
 
         Parameters
         ----------
-        order : sequence of callable
-            Which names belong to each group; the rest comes last.
+        groups : sequence of sequence of str
+            Names; children that are in none come last.
         """
-        left = list(self.children)
-        for belongs in (*order, lambda _name: True):
-            group = [name for name in left if belongs(name)]
-            left = [name for name in left if name not in group]
+        named = {name for group in groups for name in group}
+        for group in (*groups, [name for name in self.children if name not in named]):
             await self.stop(group)
         await end_orphans()
+
+
+@contextlib.contextmanager
+def first_error() -> Iterator[None]:
+    """Raise the first error of a group of tasks instead of the group."""
+    try:
+        yield
+    except ExceptionGroup as group:
+        raise _leaf(group) from None
 
 
 def adopt_orphans() -> None:
@@ -272,18 +297,15 @@ def own_children(*, dead: bool = False) -> list[int]:
     return found
 
 
-def die_with_parent() -> Callable[[], None] | None:
-    """Return what a child does before it becomes its program, None where it is not possible."""
+def dying_with_parent(command: Sequence[str]) -> tuple[str, ...]:
+    """Return a command line that lets the kernel end the program when this process dies.
+
+    A small program asks for that and then becomes the one that is wanted, so that no code runs
+    between fork and exec of a process with threads.
+    """
     if not sys.platform.startswith("linux"):
-        return None
-    library, parent = ctypes.CDLL(None, use_errno=True), os.getpid()
-
-    def before_program() -> None:
-        library.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return before_program
+        return tuple(command)
+    return (sys.executable, "-I", "-S", "-c", _BECOME, str(os.getpid()), *command)
 
 
 def tail_of(log: Path, lines: int = TAIL_LINES) -> list[str]:
@@ -300,6 +322,12 @@ def tail_of(log: Path, lines: int = TAIL_LINES) -> list[str]:
 def _prctl(option: int, value: int) -> None:
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
+
+
+def _leaf(error: Exception) -> Exception:
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 async def _line(stream: asyncio.StreamReader) -> bytes:

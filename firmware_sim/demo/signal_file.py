@@ -206,7 +206,7 @@ def _time(cell: str) -> float:
 
 
 def _number(cell: str, what: str) -> float:
-    """A finite number, and nothing that only Python takes for one."""
+    """Read a finite number, and nothing that only Python takes for one."""
     try:
         number = float(cell)
     except ValueError:

@@ -123,7 +123,7 @@ def holding(table: DeliveryTable, cut: Cut) -> Holding:
     table : DeliveryTable
         From the store, after the record was made whole.
     cut : Cut
-        The seconds from three seconds after the cut to the heal count.
+        Whole seconds from three seconds after the cut to the heal count.
 
     Notes
     -----
@@ -131,7 +131,7 @@ def holding(table: DeliveryTable, cut: Cut) -> Holding:
     signal can have reached it later.
     """
     row = table.row_of(cut.site_id)
-    counted = (table.second >= cut.begin_s + LOST_S) & (table.second < cut.end_s)
+    counted = (table.second >= cut.begin_s + LOST_S) & (table.second + 1 <= cut.end_s)
     if row is None:
         return _nothing_held(cut, int(counted.sum()))
     after = np.flatnonzero((table.second >= cut.begin_s) & np.isfinite(table.share_w[row]))

@@ -1,0 +1,1 @@
+"""Files of the live page: package data, served from memory under their own names."""

@@ -1,0 +1,272 @@
+"""The route table: everything that is served, in one place.
+
+The application and the OpenAPI document are both made from it.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from cloud_coordinator.web import awards, live, pages, reads
+from cloud_coordinator.web.award_models import (
+    AwardBody,
+    CommandBody,
+    CommandState,
+    DeliveryQuery,
+    DeliverySeconds,
+    ObligationDetail,
+    ObligationSummary,
+    StatementState,
+)
+from cloud_coordinator.web.live_models import LiveMessage
+from cloud_coordinator.web.models import (
+    AccountItem,
+    EventItem,
+    EventsQuery,
+    HealthState,
+    LiveQuery,
+    ResourceQuery,
+    ResourceState,
+    SiteDetail,
+    SiteSummary,
+)
+from cloud_coordinator.web.pages import LanguageQuery
+from cloud_coordinator.web.paging import Page, PageQuery
+from cloud_coordinator.web.problems import Kind
+from cloud_coordinator.web.routing import JSON, Answer, AnyRoute, NoFields, Route
+
+HTML: Final = "text/html"
+STORE_READ: Final = (Kind.STORE, Kind.BUSY)
+
+
+def _ok(description: str, model: type, *, status: int = 200) -> Mapping[int, Answer]:
+    return {status: Answer(description=description, media={JSON: model})}
+
+
+_FLEET: Final[tuple[AnyRoute, ...]] = (
+    Route(
+        method="GET",
+        path="/api/v1/sites",
+        name="listSites",
+        summary="Sites as last heard, by id.",
+        summary_ja="サイト一覧（最新の受信値）",
+        handler=reads.list_sites,
+        query=PageQuery,
+        body=NoFields,
+        answers=_ok("A page of sites.", Page[SiteSummary]),
+        problems=(Kind.STORE,),
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/sites/{site_id}",
+        name="showSite",
+        summary="One site with its resources.",
+        summary_ja="サイトの詳細とリソース",
+        handler=reads.show_site,
+        query=NoFields,
+        body=NoFields,
+        answers=_ok("The site.", SiteDetail),
+        problems=(Kind.STORE,),
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/resources",
+        name="listResources",
+        summary="Resources of all sites or of one, with their latest values.",
+        summary_ja="リソース一覧（最新値）",
+        handler=reads.list_resources,
+        query=ResourceQuery,
+        body=NoFields,
+        answers=_ok("A page of resources.", Page[ResourceState]),
+        problems=(Kind.UNKNOWN, Kind.STORE),
+    ),
+)
+_OBLIGATIONS: Final[tuple[AnyRoute, ...]] = (
+    Route(
+        method="GET",
+        path="/api/v1/obligations",
+        name="listObligations",
+        summary="Awards, by start.",
+        summary_ja="約定（供出義務）一覧",
+        handler=awards.list_obligations,
+        query=PageQuery,
+        body=NoFields,
+        answers=_ok("A page of awards.", Page[ObligationSummary]),
+    ),
+    Route(
+        method="POST",
+        path="/api/v1/obligations",
+        name="postObligation",
+        summary="Take an award. The same award again changes nothing and answers 200.",
+        summary_ja="約定の登録（同じ内容の再送は何も変えません）",
+        handler=awards.post_obligation,
+        query=NoFields,
+        body=AwardBody,
+        answers={
+            **_ok("Taken.", ObligationDetail, status=201),
+            **_ok("Known already.", ObligationDetail),
+        },
+        problems=(Kind.CONFLICT, Kind.STORE),
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/obligations/{obligation_id}",
+        name="showObligation",
+        summary="One award with its sites' parts.",
+        summary_ja="約定の詳細とサイト配分",
+        handler=awards.show_obligation,
+        query=NoFields,
+        body=NoFields,
+        answers=_ok("The award.", ObligationDetail),
+    ),
+    Route(
+        method="POST",
+        path="/api/v1/obligations/{obligation_id}/commands",
+        name="postCommand",
+        summary="Take a command of the system operator; it is in force until the next.",
+        summary_ja="指令の登録（次の指令まで有効）",
+        handler=awards.post_command,
+        query=NoFields,
+        body=CommandBody,
+        answers={
+            **_ok("In force.", CommandState, status=201),
+            **_ok("Known, or older than the one in force.", CommandState),
+        },
+        problems=(Kind.CONFLICT, Kind.STORE),
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/obligations/{obligation_id}/delivery",
+        name="showDelivery",
+        summary="Promised against delivered power per second and site, from the store.",
+        summary_ja="指令と供出の毎秒の実績（保存データ）",
+        handler=awards.show_delivery,
+        query=DeliveryQuery,
+        body=NoFields,
+        answers={
+            200: Answer(description="The seconds.", media={JSON: DeliverySeconds, "text/csv": None})
+        },
+        problems=STORE_READ,
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/obligations/{obligation_id}/statement",
+        name="showStatement",
+        summary="The settlement of an award by what the store holds now.",
+        summary_ja="精算書（現在の保存データによる）",
+        handler=awards.show_statement,
+        query=NoFields,
+        body=NoFields,
+        answers=_ok("The statement.", StatementState),
+        problems=STORE_READ,
+    ),
+)
+_RECORD: Final[tuple[AnyRoute, ...]] = (
+    Route(
+        method="GET",
+        path="/api/v1/events",
+        name="listEvents",
+        summary="Events of sites and of the coordinator, newest first.",
+        summary_ja="イベント一覧（新しい順）",
+        handler=reads.list_events,
+        query=EventsQuery,
+        body=NoFields,
+        answers=_ok("A page of events.", Page[EventItem]),
+        problems=STORE_READ,
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/telemetry/accounting",
+        name="listAccounts",
+        summary="What the store holds of each site's telemetry: counted, not estimated.",
+        summary_ja="テレメトリの保存件数（欠測・重複）",
+        handler=reads.list_accounts,
+        query=PageQuery,
+        body=NoFields,
+        answers=_ok("A page of accounts.", Page[AccountItem]),
+        problems=STORE_READ,
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/live",
+        name="watch",
+        summary="The present at 1 Hz as server-sent events named live, or one snapshot.",
+        summary_ja="現在値（毎秒のイベントストリーム）",
+        handler=live.watch,
+        query=LiveQuery,
+        body=NoFields,
+        answers={
+            200: Answer(
+                description="The present.", media={"text/event-stream": None, JSON: LiveMessage}
+            )
+        },
+        problems=STORE_READ,
+        events=LiveMessage,
+    ),
+    Route(
+        method="GET",
+        path="/healthz",
+        name="showHealth",
+        summary="What is up.",
+        summary_ja="稼働状態",
+        handler=reads.show_health,
+        query=NoFields,
+        body=NoFields,
+        answers={
+            **_ok("All is well.", HealthState),
+            **_ok("Something is down.", HealthState, status=503),
+        },
+    ),
+)
+_PAGES: Final[tuple[AnyRoute, ...]] = (
+    Route(
+        method="GET",
+        path="/openapi.json",
+        name="showDocument",
+        summary="This document.",
+        summary_ja="このAPIのOpenAPI文書",
+        handler=pages.show_document,
+        query=NoFields,
+        body=NoFields,
+        answers={200: Answer(description="OpenAPI 3.1.", media={JSON: None})},
+    ),
+    Route(
+        method="GET",
+        path="/docs",
+        name="showDocs",
+        summary="This document for people.",
+        summary_ja="APIの説明ページ",
+        handler=pages.show_docs,
+        query=LanguageQuery,
+        body=NoFields,
+        answers={200: Answer(description="A page.", media={HTML: None})},
+    ),
+    Route(
+        method="GET",
+        path="/",
+        name="showPage",
+        summary="The live page.",
+        summary_ja="監視画面",
+        handler=pages.show_page,
+        query=LanguageQuery,
+        body=NoFields,
+        answers={200: Answer(description="A page.", media={HTML: None})},
+    ),
+    Route(
+        method="GET",
+        path="/assets/{name}",
+        name="showAsset",
+        summary="A file of the pages.",
+        summary_ja="画面のファイル",
+        handler=pages.show_asset,
+        query=NoFields,
+        body=NoFields,
+        answers={
+            200: Answer(
+                description="The file.",
+                media={"text/javascript": None, "text/css": None, "image/svg+xml": None},
+            )
+        },
+    ),
+)
+
+ROUTES: Final[tuple[AnyRoute, ...]] = (*_FLEET, *_OBLIGATIONS, *_RECORD, *_PAGES)

@@ -1,0 +1,88 @@
+"""Speaks to the coordinator's REST interface as its operator and the system operator would."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+import aiohttp
+
+from protocols.vocabulary.errors import LinkError, VppError
+
+TIMEOUT_S: Final = 2.0
+READ_TIMEOUT_S: Final = 30.0
+_ERROR_BYTES_MAX: Final = 2000
+_CLIENT_ERROR, _SERVER_ERROR = 400, 500
+
+
+class RefusedError(VppError):
+    """The coordinator understood the request and will not do it."""
+
+
+class CoordinatorClient:
+    """One coordinator.
+
+    Parameters
+    ----------
+    base_url : str
+        ``http://127.0.0.1:8080``.
+    session : aiohttp.ClientSession
+        Closed by whoever made it.
+    """
+
+    def __init__(self, base_url: str, session: aiohttp.ClientSession) -> None:
+        self.base_url = base_url
+        self._session = session
+
+    async def get(self, path: str, *, timeout_s: float = TIMEOUT_S) -> Any:  # noqa: ANN401  JSON
+        """Get JSON.
+
+        Raises
+        ------
+        LinkError
+            If there is no answer, or the coordinator is not able to answer now.
+        RefusedError
+            If the request is wrong.
+        """
+        return await self._ask("GET", path, None, timeout_s=timeout_s)
+
+    async def post(
+        self, path: str, body: Mapping[str, Any], *, timeout_s: float = TIMEOUT_S
+    ) -> Any:  # noqa: ANN401  JSON
+        """Post JSON; raises like :meth:`get`."""
+        return await self._ask("POST", path, body, timeout_s=timeout_s)
+
+    async def is_well(self) -> bool:
+        """Whether it answers and says that it works."""
+        try:
+            await self.get("/healthz")
+        except VppError:
+            return False
+        return True
+
+    async def _ask(
+        self, method: str, path: str, body: Mapping[str, Any] | None, *, timeout_s: float
+    ) -> Any:  # noqa: ANN401  JSON
+        timeout = aiohttp.ClientTimeout(total=timeout_s)
+        url = f"{self.base_url}{path}"
+        try:
+            async with self._session.request(method, url, json=body, timeout=timeout) as answer:
+                if answer.status >= _CLIENT_ERROR:
+                    text = (await answer.text())[:_ERROR_BYTES_MAX]
+                    problem = f"{method} {path}: {answer.status}: {_detail(text)}"
+                    if answer.status >= _SERVER_ERROR:
+                        raise LinkError(problem)
+                    raise RefusedError(problem)
+                return await answer.json()
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            cause = str(error) or type(error).__name__
+            raise LinkError(f"{method} {path}: {cause}") from None
+
+
+def _detail(text: str) -> str:
+    """Return the ``detail`` of a problem document, or the text itself, on one line."""
+    try:
+        said = json.loads(text)
+    except ValueError:
+        said = {}
+    detail = said.get("detail", text) if isinstance(said, dict) else text
+    return " ".join(str(detail).split())

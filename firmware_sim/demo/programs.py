@@ -1,0 +1,121 @@
+"""The programs of a run as an operator would start them, and how each says that it works."""
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from firmware_sim.demo.ground import Ground
+from firmware_sim.demo.ports import HOST
+from firmware_sim.demo.processes import Program
+from protocols.vocabulary.errors import ConfigError
+
+SIMULATOR: Final = "simulator"
+COORDINATOR: Final = "coordinator"
+_AGENT: Final = "agent-"
+_THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def agent_name(site_id: str) -> str:
+    """Name of a site's agent among the children."""
+    return f"{_AGENT}{site_id}"
+
+
+def is_agent(name: str) -> bool:
+    """Whether a child is an agent."""
+    return name.startswith(_AGENT)
+
+
+def environment() -> Mapping[str, str]:
+    """Return what the children get: ours, and one thread for each of many small agents."""
+    return {**os.environ, **dict.fromkeys(_THREADS, "1"), "PYTHONUNBUFFERED": "1"}
+
+
+def simulator(ground: Ground) -> Program:
+    """``vpp sim`` for all sites."""
+    return Program(
+        name=SIMULATOR,
+        command=(
+            _script("vpp"),
+            "sim",
+            "--json",
+            *("--scenario", str(ground.out / "scenario.json")),
+            *("--truth", str(ground.out / "truth.jsonl")),
+        ),
+        log=ground.log(SIMULATOR),
+        ready_event="sim.ready",
+    )
+
+
+def coordinator(ground: Ground) -> Program:
+    """``vpp coordinator`` with its broker, or with the one that was named."""
+    options = ground.options
+    broker = ("--mqtt-port", str(ground.broker[1]))
+    if options.broker is not None:
+        broker = ("--broker", options.broker)
+    given = () if options.nats_server is None else ("--nats-server", str(options.nats_server))
+    return Program(
+        name=COORDINATOR,
+        command=(
+            _script("vpp"),
+            "coordinator",
+            *("--data-dir", str(coordinator_data(ground))),
+            *("--http", f"{HOST}:{ground.http_port}"),
+            *broker,
+            *given,
+        ),
+        log=ground.log(COORDINATOR),
+        ready_event="coordinator.ready",
+    )
+
+
+def agent(ground: Ground, site_id: str) -> Program:
+    """``edge-agent run`` for one site."""
+    name = agent_name(site_id)
+    return Program(
+        name=name,
+        command=(_script("edge-agent"), "run", "--config", str(ground.site_file(site_id))),
+        log=ground.log(name),
+        ready_event="agent.ready",
+    )
+
+
+def doctor_command(ground: Ground, site_id: str) -> tuple[str, ...]:
+    """``edge-agent doctor`` for one site."""
+    config = str(ground.site_file(site_id))
+    return (_script("edge-agent"), "doctor", "--config", config, "--json")
+
+
+def coordinator_data(ground: Ground) -> Path:
+    """Where the coordinator keeps everything."""
+    return ground.out / "coordinator"
+
+
+def broker_pid(ground: Ground) -> int:
+    """Process id of the coordinator's own broker, 0 if it is not known."""
+    try:
+        return int((coordinator_data(ground) / "broker" / "nats-server.pid").read_text())
+    except (OSError, ValueError):
+        return 0
+
+
+def check_programs() -> None:
+    """Refuse to run without the other programs.
+
+    Raises
+    ------
+    ConfigError
+        If one is not installed beside this Python.
+    """
+    for name in ("vpp", "edge-agent"):
+        if not Path(_script(name)).is_file():
+            raise ConfigError(
+                f"{name}: is not installed beside {sys.executable}; "
+                "pip install 'vpp[edge,cloud,sim]'"
+            )
+
+
+def _script(name: str) -> str:
+    """Path of an installed command: beside the interpreter, so no PATH can mislead."""
+    return str(Path(sys.executable).with_name(name))
