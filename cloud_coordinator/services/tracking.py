@@ -29,7 +29,8 @@ ENTRY_S: Final = 2
 SLOW_RESPONSE: Final = 0.5
 """Part of a change that the slowest healthy site makes within a second; the fastest makes all.
 
-A meter between the fast and the slow answer to the recent calls shows no error.
+A meter between the fast and the slow answer to the recent calls shows no error; a site acts on
+a call as it comes, so its row may already show the call that it is the first to echo.
 """
 MEMORY_S: Final = 8.0
 """How long calls and answers are remembered to judge whether a site moves at all."""
@@ -183,8 +184,12 @@ class Tracking:
         )
         low = np.minimum(self._called_w, self._slow_w)
         high = np.maximum(self._called_w, self._slow_w)
+        called_w = self._called(rows)
+        soonest_w = np.where(fresh, called_w, self._called_w)
         delivered_w = rows.meter_w - baseline_w
-        error_w = delivered_w - np.clip(delivered_w, low, high)
+        error_w = delivered_w - np.clip(
+            delivered_w, np.minimum(low, soonest_w), np.maximum(high, soonest_w)
+        )
         usable = fresh & ~first & np.isfinite(error_w) & (rows.second > self._start_s + ENTRY_S)
         gain = 1.0 - np.exp(-steps / SETTLING_S)
         self._error_w += np.where(usable, gain * (np.nan_to_num(error_w) - self._error_w), 0.0)
@@ -192,7 +197,6 @@ class Tracking:
             fresh & np.isfinite(delivered_w), delivered_w, self._delivered_w
         )
         self._judge((low + high) / 2.0, usable=usable, steps=steps)
-        called_w = self._called(rows)
         self._called_w = np.where(fresh, called_w, self._called_w)
         self._slow_w = np.where(first, called_w, self._slow_w)
         self._second = np.where(fresh, rows.second, self._second)

@@ -6,7 +6,6 @@ journaled in the next cycle. Nothing else in the agent writes to a driver.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,11 +14,13 @@ from typing import Final
 import structlog
 
 from edge_agent.control.decide import decide
-from edge_agent.control.inputs import Binding, CycleInputs, Decision, Frame
+from edge_agent.control.inputs import Binding, CycleInputs, Decision, Frame, HeldSignal
 from edge_agent.control.plain import digest_of, pack_frame
 from edge_agent.cycle.advice import Offered
+from edge_agent.cycle.again import decided_again, is_worth_it, remembered
 from edge_agent.cycle.alarms import Alarms
 from edge_agent.cycle.arrivals import Taken, take
+from edge_agent.cycle.ending import let_go
 from edge_agent.cycle.framing import bindings_of, frame_of, layout_after, power_points
 from edge_agent.cycle.health import Health, Look, examine
 from edge_agent.cycle.memory import AgentMemory, HeldMemory, changed_state
@@ -35,9 +36,11 @@ from edge_agent.cycle.record import (
     layout_happened,
     outcome_drafts,
     plan_draft,
+    tick_draft,
 )
 from edge_agent.cycle.schedule import missed_slots, next_slot, phase_ns
 from edge_agent.cycle.steps import Steps
+from edge_agent.cycle.waiting import Woken, wait_for_slot
 from edge_agent.drivers.port import WriteOutcome
 from edge_agent.image.image import freeze
 from edge_agent.journal.records import Draft, JournalStream
@@ -49,10 +52,11 @@ from protocols.vocabulary.errors import JournalError
 from protocols.vocabulary.measurement import ProcessImage
 
 READ_DEADLINE_S: Final = 0.4
-RELEASE_DEADLINE_S: Final = 8.0
 FRAME_EVERY: Final = 3600
 """An unchanged frame is journaled again after so many cycles, so that trimming never takes it."""
 NS_PER_S: Final = 1_000_000_000
+SOON_NS: Final = 100_000_000
+"""A signal so shortly before the next cycle waits for it."""
 THRESHOLDS: Final = Thresholds()
 
 log = structlog.get_logger()
@@ -100,6 +104,7 @@ class Agent:
         self._frame: tuple[Frame, str, bool] | None = None
         self._frame_journaled = ""
         self._next_slot_s = 0
+        self._last: Answer | None = None
         self._tasks: asyncio.TaskGroup | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -110,19 +115,60 @@ class Agent:
                 tasks.create_task(self._parts.driver.run()),
                 tasks.create_task(self._parts.link.run()),
             ]
-            while not await self._told_to_stop(stop):
-                await self._tick(self._next_slot_s)
-            await self._let_go()
+            while (woken := await self._wait(stop)) is not Woken.STOP:
+                if woken is Woken.SIGNAL:
+                    await self._again()
+                else:
+                    await self._tick(self._next_slot_s)
+            await let_go(self._parts, self._held.memory)
             for task in background:
                 task.cancel()
 
-    async def _told_to_stop(self, stop: asyncio.Event) -> bool:
-        """Wait for the next slot; True if the stop came first."""
+    async def _wait(self, stop: asyncio.Event) -> Woken:
+        """Wait for the next slot, a stop, or a signal that comes well before the slot."""
         wall_ns = _unix_ns(self._parts.clock.now())
         self._next_slot_s, wait_ns = next_slot(wall_ns, self._phase, self._held.memory.slot_s)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), wait_ns / NS_PER_S)
-        return stop.is_set()
+        signal = self._parts.inbox.signal_came if wait_ns > SOON_NS else asyncio.Event()
+        return await wait_for_slot(stop, signal, wait_ns / NS_PER_S)
+
+    async def _again(self) -> None:
+        """Decide the last second again if a signal moves it enough; else keep the signal."""
+        steps, now, last = Steps(self._parts.clock), self._parts.clock.now(), self._last
+        received, _ = self._parts.inbox.drain_signals(now)
+        if received is None:
+            return
+        signal = HeldSignal(signal=received.signal, received_at=received.received_at)
+        before = self._held.memory
+        self._held.memory = replace(before, signal=signal, guards=self._parts.inbox.memory)
+        if last is None or not is_worth_it(last, before, signal, now=now):
+            return
+        memory = replace(self._held.memory, cycle=before.cycle + 1)
+        inputs, remembers = decided_again(last, memory, cycle=memory.cycle, now=now)
+        steps.done("freeze")
+        decision, after = decide(inputs, remembers)
+        steps.done("decide")
+        answer = Answer(
+            inputs=inputs,
+            before=remembers,
+            after=after,
+            decision=decision,
+            steps_ms=dict(self._steps_ms),
+        )
+        memory = replace(memory, control=remembered(last, after))
+        drafts = [tick_draft(answer)]
+        try:
+            await asyncio.to_thread(
+                self._parts.journal.append, drafts, changed_state(self._committed, memory)
+            )
+        except JournalError as error:
+            log.warning("cycle.not_decided_again", cause=str(error))
+            return
+        self._held.memory = self._committed = memory
+        steps.done("journal")
+        self._write(decision)
+        steps.done("write")
+        self._steps_ms = {"cycle": float(memory.cycle), **steps.times_ms}
+        log.info("cycle.decided_again", cycle=memory.cycle, slot_s=inputs.slot_s)
 
     async def _tick(self, slot_s: int) -> None:
         steps = Steps(self._parts.clock)
@@ -328,6 +374,7 @@ class Agent:
 
     def _conclude(self, second: _Second, answer: Answer, steps: Steps) -> None:
         """Tell the cycle's event and let the advisers look at what came out."""
+        self._last = answer
         self._parts.advice.observe(answer)
         self._steps_ms = {"cycle": float(second.image.cycle), **steps.times_ms}
         log.info(
@@ -338,31 +385,6 @@ class Agent:
             reason=answer.decision.reason,
             steps_ms=steps.times_ms,
         )
-
-    async def _let_go(self) -> None:
-        """Give every device back and write down that the agent stopped."""
-        releases = [
-            self._parts.driver.release(resource.resource_id)
-            for resource in self._parts.driver.resources()
-            if self._held.memory.control.setpoint_of(resource.resource_id) is not None
-        ]
-        outcomes: list[WriteOutcome] = []
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(RELEASE_DEADLINE_S):
-                outcomes = await asyncio.gather(*releases)
-        stopped = Happened(
-            kind="agent.stopped", payload={"released": len(outcomes), "held": len(releases)}
-        )
-        cycle = self._held.memory.cycle
-        drafts = outcome_drafts(outcomes, cycle) + event_drafts([stopped], (), cycle)
-        try:
-            last = await asyncio.to_thread(self._parts.journal.append, drafts)
-        except JournalError as error:
-            log.error("journal.refused", cycle=cycle, cause=str(error))  # noqa: TRY400  one line
-            return
-        self._parts.link.journaled({Stream.EVENT: last[JournalStream.EVENT]})
-        await asyncio.sleep(0.2)  # the last event's chance to leave before the connection does
-        log.info("agent.stopped", released=len(outcomes), held=len(releases))
 
 
 def _mode_changed(memory: AgentMemory, mode: ModeDecision) -> Happened:

@@ -98,15 +98,20 @@ def outcome_drafts(outcomes: Iterable[WriteOutcome], cycle: int) -> list[Draft]:
     ]
 
 
-def cycle_drafts(answer: Answer, layout: Layout) -> list[Draft]:
-    """Entries for the tick itself and its telemetry row."""
-    inputs = answer.inputs
+def tick_draft(answer: Answer) -> Draft:
+    """Entry for the replay: what was known, remembered and answered."""
     parts = [
-        pack_inputs(inputs),
+        pack_inputs(answer.inputs),
         pack_state(answer.before),
         pack_decision(answer.decision),
         dict(answer.steps_ms),
     ]
+    return _tick(CYCLE_KIND, answer.inputs.cycle, cast("bytes", msgpack.packb(parts)))
+
+
+def cycle_drafts(answer: Answer, layout: Layout) -> list[Draft]:
+    """Entries for the tick itself and its telemetry row."""
+    inputs = answer.inputs
     row = TelemetryRow(
         time_s=inputs.slot_s,
         signal_id=answer.decision.signal_id,
@@ -114,7 +119,7 @@ def cycle_drafts(answer: Answer, layout: Layout) -> list[Draft]:
         values=telemetry_row(inputs, answer.decision, answer.after),
     )
     return [
-        _tick(CYCLE_KIND, inputs.cycle, cast("bytes", msgpack.packb(parts))),
+        tick_draft(answer),
         Draft(
             stream=JournalStream.TELEMETRY,
             cycle=inputs.cycle,

@@ -5,6 +5,7 @@ second, and journals the guards' memory with the cycle, so that a restarted agen
 the one before it refused.
 """
 
+import asyncio
 from collections import deque
 from dataclasses import dataclass
 from datetime import datetime
@@ -96,6 +97,7 @@ class Inbox:
         self._waiting: deque[tuple[ObligationMessage | Command | Snapshot, datetime]] = deque()
         self._dispatch: deque[tuple[DispatchSignal, datetime]] = deque(maxlen=QUEUE_MAX)
         self._overflow = 0
+        self.signal_came = asyncio.Event()
 
     @property
     def memory(self) -> GuardMemory:
@@ -109,6 +111,7 @@ class Inbox:
     def put_signal(self, message: SignalMessage, received_at: datetime) -> None:
         """Keep a broadcast signal for the next cycle."""
         self._dispatch.append((message.signal, received_at))
+        self.signal_came.set()
 
     def put(self, message: ObligationMessage | Command | Snapshot, received_at: datetime) -> None:
         """Keep a message of this site's own for the next cycle; a full queue drops it."""
@@ -129,6 +132,15 @@ class Inbox:
         while self._waiting:
             message, received_at = self._waiting.popleft()
             judged.extend(self._judge(message, received_at, moment))
+        held, refused = self.drain_signals(moment)
+        overflow, self._overflow = self._overflow, 0
+        return Arrived(
+            signal=held, judged=tuple(judged), refused_signals=refused, overflow=overflow
+        )
+
+    def drain_signals(self, moment: datetime) -> tuple[ReceivedSignal | None, tuple[Refusal, ...]]:
+        """Judge the waiting signals alone; the newest admitted one, and why others are not."""
+        self.signal_came.clear()
         held: ReceivedSignal | None = None
         refused: list[Refusal] = []
         while self._dispatch:
@@ -138,10 +150,7 @@ class Inbox:
                 held = ReceivedSignal(signal=signal, received_at=received_at)
             elif refusal is not Refusal.REPLAYED:
                 refused.append(refusal)
-        overflow, self._overflow = self._overflow, 0
-        return Arrived(
-            signal=held, judged=tuple(judged), refused_signals=tuple(refused), overflow=overflow
-        )
+        return held, tuple(refused)
 
     def _judge(
         self,
