@@ -119,6 +119,8 @@ def _problems() -> Iterator[str]:
 def _models(document: Mapping[str, Any], words: Mapping[str, str]) -> Iterator[str]:
     for name, schema in document["components"]["schemas"].items():
         if "properties" not in schema:
+            yield f'<section id="model-{escape(name)}"><h3>{escape(name)}</h3>'
+            yield f"<p>{_type(schema)}</p></section>"
             continue
         yield (
             f'<section id="model-{escape(name)}"><h3>{escape(name)}</h3>'

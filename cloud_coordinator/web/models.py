@@ -4,10 +4,10 @@ pydantic lives at this border only. Powers are W in generator frame (+ toward th
 0..1, times RFC 3339 in UTC. null means that there is no number, never zero.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from cloud_coordinator.web.paging import PageQuery
 
@@ -24,6 +24,14 @@ AgeS = Annotated[
 LinkField = Annotated[
     Link, Field(description="live: answers; late: 3 missed ticks; lost: 10 missed ticks.")
 ]
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """Turn a time to UTC, which stores compare; near the calendar's ends there is none."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("is outside the calendar in UTC") from error
 
 
 class Record(BaseModel):
@@ -129,7 +137,7 @@ class EventsQuery(PageQuery):
 
     site_id: NameText | None = Field(default=None, description="Of this site only.")
     kind: NameText | None = Field(default=None, description="Of this kind, for example link.lost.")
-    since: AwareDatetime | None = Field(
+    since: Annotated[AwareDatetime, AfterValidator(_in_utc)] | None = Field(
         default=None, description="Recorded at or after this time; with an offset."
     )
 

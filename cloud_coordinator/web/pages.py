@@ -89,7 +89,8 @@ async def show_page(call: Call[LanguageQuery, NoFields]) -> web.StreamResponse:
 async def show_docs(call: Call[LanguageQuery, NoFields]) -> web.StreamResponse:
     """Answer the document for people."""
     language = _language(call)
-    return _html(docs_page(call.request.app[DOCUMENT], language), language)
+    document = call.request.app[DOCUMENT]
+    return _html(docs_page(document, language), language)
 
 
 async def show_document(call: Call[NoFields, NoFields]) -> web.StreamResponse:

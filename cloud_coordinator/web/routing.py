@@ -185,7 +185,7 @@ def read_query(request: web.Request, model: type[Q]) -> Q:
     found: dict[str, str] = {}
     for name, value in request.query.items():
         if name in found:
-            raise ProblemError(Kind.REJECTED, f"{name}: is given more than once")
+            raise _repeated(name)
         found[name] = value
         if len(found) > QUERY_FIELDS_MAX:
             raise ProblemError(Kind.REJECTED, "query: too many fields")
@@ -209,7 +209,10 @@ async def read_body(request: web.Request, model: type[B]) -> B:
         return model()
     if request.content_type != JSON:
         raise ProblemError(Kind.MEDIA, f"Content-Type {request.content_type!r}: send {JSON}")
-    text = await request.read()
+    try:
+        text = await request.read()
+    except web.RequestPayloadError as error:
+        raise ProblemError(Kind.MALFORMED, "body: is cut short or cannot be unpacked") from error
     try:
         return model.model_validate_json(text)
     except ValidationError as error:
@@ -224,6 +227,12 @@ def answer(model: BaseModel, *, status: int = 200, location: str | None = None) 
     return web.Response(
         status=status, text=model.model_dump_json(), content_type=JSON, headers=headers
     )
+
+
+def _repeated(name: str) -> ProblemError:
+    """Refuse a query field that is given twice, with as much of its name as is told."""
+    error = FieldError(field=one_line(name)[:CAUSE_LENGTH_MAX], cause="is given more than once")
+    return ProblemError(Kind.REJECTED, f"{error.field}: {error.cause}", [error])
 
 
 def _wrong(error: ValidationError) -> ProblemError:
