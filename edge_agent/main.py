@@ -52,6 +52,7 @@ from protocols.link.fencing import partition_lease
 from protocols.link.messages import LinkState, Plain, Stream
 from protocols.link.topics import TopicKind, Topics, signal_topic
 from protocols.link.wire import encode
+from protocols.vocabulary.errors import ConfigError, JournalError
 
 log = structlog.get_logger()
 
@@ -199,8 +200,22 @@ def _state_dir(config: SiteConfig) -> Path:
     return config.data_dir / "watchdog"
 
 
+def _open_lease_book(config: SiteConfig) -> ReleaseRecipe:
+    """Read what an earlier life left leased; the first thing that needs the data folder."""
+    echonet = config.echonet
+    try:
+        return ReleaseRecipe(
+            _state_dir(config), gateway_address=echonet.address, gateway_port=echonet.port
+        )
+    except OSError as error:
+        raise ConfigError(f"data_dir: {config.data_dir}: {error.strerror or error}") from error
+
+
 def _open_journal(config: SiteConfig, clock: SystemClock) -> Journal:
-    journal = Journal.open(config.journal_path, config.site_id, clock)
+    try:
+        journal = Journal.open(config.journal_path, config.site_id, clock)
+    except JournalError as error:
+        raise ConfigError(f"data_dir: {error}") from error
     for aside in journal.report.set_aside:
         log.warning("journal.set_aside", path=str(aside.path), reason=aside.reason)
     return journal
@@ -211,14 +226,10 @@ async def run_site(config: SiteConfig, clock: SystemClock) -> None:
 
     Raises
     ------
-    VppError
+    ConfigError
         If something a person wrote or set up is wrong: nothing has been started then.
     """
-    echonet = config.echonet
-    book = ReleaseRecipe(
-        _state_dir(config), gateway_address=echonet.address, gateway_port=echonet.port
-    )
-    driver = await EchonetDriver.open(config, clock=clock, book=book)
+    driver = await EchonetDriver.open(config, clock=clock, book=_open_lease_book(config))
     journal = _open_journal(config, clock)
     held = HeldMemory(load_memory(journal.state))
     inbox = Inbox(config.site_id, config.zone, held.memory.guards)
@@ -259,7 +270,11 @@ def run(
 ) -> None:
     """Run the site's agent until Ctrl-C (エージェントを動かす)."""
     configure_logging(verbose=verbose)
-    asyncio.run(run_site(load_config(config), SystemClock()))
+    site = load_config(config)
+    try:
+        asyncio.run(run_site(site, SystemClock()))
+    except ConfigError as error:
+        raise ConfigError(f"{config.name}: {error}") from error
 
 
 def main() -> int:

@@ -47,11 +47,6 @@ class Relay:
         self.bytes_moved = 0
 
     @property
-    def cut_kind(self) -> CutKind | None:
-        """How it is cut now, None if it flows."""
-        return self._cut
-
-    @property
     def port(self) -> int:
         """Port it listens on, after :meth:`start`."""
         assert self._server is not None, "the relay has not been started"

@@ -82,7 +82,8 @@ def find_binary(override: Path | None) -> Path:
             check=False,
         ).stdout
     except (OSError, subprocess.TimeoutExpired) as error:
-        message = f"nats-server {binary}: does not run: {error}"
+        cause = error.strerror if isinstance(error, OSError) else error
+        message = f"nats-server {binary}: does not run: {cause}"
         raise ConfigError(message) from error
     found = re.search(r"v(\d+)\.(\d+)\.\d+", answer)
     if found is None:

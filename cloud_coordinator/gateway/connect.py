@@ -29,11 +29,12 @@ async def connect_bus(url: str) -> Bus:
     """
     try:
         parts = urlsplit(url)
-        port = parts.port or _DEFAULT_PORTS[parts.scheme]
+        usual = _DEFAULT_PORTS[parts.scheme]
+        port = usual if parts.port is None else parts.port
     except (KeyError, ValueError) as error:
         message = f"broker address {url!r}: use nats://host:port or mqtt://host:port"
         raise ConfigError(message) from error
-    if not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment:
+    if not port or not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment:
         message = f"broker address {url!r}: use nats://host:port or mqtt://host:port"
         raise ConfigError(message)
     user, password = unquote(parts.username or ""), unquote(parts.password or "")

@@ -30,6 +30,10 @@ APPLICATION_ID: Final = 0x56505031
 """Written into the SQLite header ("VPP1"), so that a foreign file is known at once."""
 BUSY_TIMEOUT_MS: Final = 2_000
 _MAGIC: Final = b"SQLite format 3\x00"
+_HEADER_BYTES: Final = 100
+_SCHEMA_COOKIE: Final = slice(40, 44)
+"""Where the SQLite header counts changes of the schema; 0 while there never was a table."""
+_HEADER_APPLICATION_ID: Final = slice(68, 72)
 
 
 class DataDirectory:
@@ -165,12 +169,17 @@ def _check_file(path: Path) -> None:
         if not path.exists() or path.stat().st_size == 0:
             return
         with path.open("rb") as file:
-            begin = file.read(len(_MAGIC))
+            header = file.read(_HEADER_BYTES)
     except OSError as error:
         message = f"{path}: {error.strerror or error}"
         raise StoreError(message) from error
-    if begin != _MAGIC:
+    if not header.startswith(_MAGIC):
         message = f"{path}: is not a database; it was left as it is, move it away or name another"
+        raise StoreError(message)
+    ours = int.from_bytes(header[_HEADER_APPLICATION_ID], "big") == APPLICATION_ID
+    if not ours and any(header[_SCHEMA_COOKIE]):
+        # Told from the header: opening it would already change its journal mode.
+        message = f"{path}: belongs to another program or is damaged; it was left as it is"
         raise StoreError(message)
 
 

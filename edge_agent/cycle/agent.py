@@ -34,6 +34,7 @@ from edge_agent.cycle.record import (
     event_drafts,
     frame_draft,
     layout_happened,
+    mode_happened,
     outcome_drafts,
     plan_draft,
     tick_draft,
@@ -331,13 +332,16 @@ class Agent:
         ended, self._outcomes = self._outcomes, []
         self._alarms, told = self._alarms.after_writes(ended)
         self._alarms, changes = self._alarms.after_reading(second.image, power_points(second.frame))
+        if (trouble := second.taken.trouble) is not None:
+            self._alarms, heard = self._alarms.look("dispatch signals", trouble)
+            changes += heard
         self._happened += [*told, *changes]
         happened = list(self._happened)
         drafts = outcome_drafts(ended, cycle)
         if memory.layout is not self._committed.layout:
             happened.append(layout_happened(memory.layout))
         if second.mode.changed:
-            happened.append(_mode_changed(self._held.memory, second.mode))
+            happened.append(mode_happened(self._held.memory.control.mode, second.mode))
         if missed := missed_slots(self._held.memory.slot_s, second.slot_s):
             payload = {"from_s": self._held.memory.slot_s + 1, "seconds": missed}
             happened.append(Happened(kind="cycle.skipped", payload=payload))
@@ -385,13 +389,6 @@ class Agent:
             reason=answer.decision.reason,
             steps_ms=steps.times_ms,
         )
-
-
-def _mode_changed(memory: AgentMemory, mode: ModeDecision) -> Happened:
-    return Happened(
-        kind="mode.changed",
-        payload={"from": memory.control.mode.name, "to": mode.mode.name, "reason": mode.reason},
-    )
 
 
 def _unix_ns(moment: datetime) -> int:

@@ -35,11 +35,15 @@ class Taken:
         To be journaled as events.
     offers : tuple of OfferWanted
         Curves to be committed.
+    trouble : str or None
+        Why signals are refused or messages were dropped; empty once a signal is admitted again;
+        None when nothing came that tells.
     """
 
     memory: AgentMemory
     receipts: tuple[Receipt, ...]
     offers: tuple[OfferWanted, ...]
+    trouble: str | None = None
 
 
 def take(
@@ -90,7 +94,18 @@ def take(
         ),
         receipts=tuple(answers),
         offers=tuple(offers),
+        trouble=_trouble(arrived),
     )
+
+
+def _trouble(arrived: Arrived) -> str | None:
+    """Say what is wrong with what arrived."""
+    words = sorted({refusal.value for refusal in arrived.refused_signals})
+    if arrived.overflow:
+        words.append(f"{arrived.overflow} messages dropped")
+    if words:
+        return ", ".join(words)
+    return None if arrived.signal is None else ""
 
 
 def _refusal(command: Command, refusal: Refusal | None) -> str:

@@ -22,8 +22,10 @@ from edge_agent.drivers.port import WriteOutcome
 from edge_agent.journal.records import Draft, JournalStream
 from edge_agent.journal.rows import ROW_KIND, TelemetryRow, telemetry_row_encode
 from edge_agent.link.uplink import pack_event
+from edge_agent.mode.table import ModeDecision
 from protocols.link.messages import Layout, Plain
 from protocols.link.plain import layout_to_plain
+from protocols.vocabulary.mode import Mode
 
 CYCLE_KIND: Final = "cycle"
 FRAME_KIND: Final = "frame"
@@ -144,6 +146,14 @@ def event_drafts(
 def layout_happened(layout: Layout) -> Happened:
     """Event that tells what telemetry rows of a new layout speak of."""
     return Happened(kind="layout", payload={"layout": layout_to_plain(layout)})
+
+
+def mode_happened(before: Mode, decision: ModeDecision) -> Happened:
+    """Event that tells a change of mode and its reason."""
+    return Happened(
+        kind="mode.changed",
+        payload={"from": before.name, "to": decision.mode.name, "reason": decision.reason},
+    )
 
 
 def _tick(kind: str, cycle: int, payload: bytes) -> Draft:

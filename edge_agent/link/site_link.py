@@ -14,6 +14,7 @@ import structlog
 
 from edge_agent.link.connection import Connection
 from edge_agent.link.inbox import Inbox
+from edge_agent.link.sparing import Sparing
 from protocols.link.edge_session import EdgeSession
 from protocols.link.messages import (
     Acknowledgement,
@@ -48,6 +49,8 @@ ORDERS_MAX: Final = 2_000
 NS_PER_S: Final = 1_000_000_000
 IDLE_NS: Final = NS_PER_S
 LEAST_WAIT_NS: Final = 20_000_000
+TOPIC_CHARACTERS: Final = 128
+CAUSE_CHARACTERS: Final = 200
 
 log = structlog.get_logger()
 
@@ -127,6 +130,8 @@ class SiteLink:
         self._wake = asyncio.Event()
         self._heard_ns: int | None = None
         self._malformed = 0
+        self._refusals = Sparing()
+        self._stale = Sparing()
         self._durable: dict[Stream, int] = {}
 
     @property
@@ -172,12 +177,20 @@ class SiteLink:
 
     def link_message(self, topic: str, payload: bytes) -> None:
         """Read one message; what cannot be read is counted and dropped."""
+        now_ns = self._clock.monotonic_ns()
         try:
             message = decode(parse_topic(topic).kind, payload)
-            orders = self._session.receive(message, self._clock.monotonic_ns())
+            orders = self._session.receive(message, now_ns)
         except RemoteProtocolError as wrong:
             self._malformed += 1
-            log.warning("link.refused", topic=topic, bytes=len(payload), cause=str(wrong))
+            if self._refusals.due(now_ns):
+                log.warning(
+                    "link.refused",
+                    topic=topic[:TOPIC_CHARACTERS],
+                    bytes=len(payload),
+                    cause=str(wrong)[:CAUSE_CHARACTERS],
+                    malformed=self._malformed,
+                )
             return
         self._take(message, self._clock.now())
         self._carry_out(orders)
@@ -199,9 +212,10 @@ class SiteLink:
             elif isinstance(order, LivenessChanged):
                 self._liveness_changed(order.liveness)
             elif isinstance(order, StaleCoordinator):
-                log.warning(
-                    "link.stale_coordinator", epoch=order.epoch, epoch_known=order.epoch_known
-                )
+                if self._stale.due(self._clock.monotonic_ns()):
+                    log.warning(
+                        "link.stale_coordinator", epoch=order.epoch, epoch_known=order.epoch_known
+                    )
             else:
                 self._queue(order)
         if orders:

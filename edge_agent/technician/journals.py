@@ -26,7 +26,7 @@ GAPS_MAX: Final = 1000
 _STEPS_PART: Final = 3
 _WAITING_STEP: Final = "read"
 _NOT_A_STEP: Final = "cycle"
-_QUANTILES: Final = (("p50", 50.0), ("p99", 99.0), ("p999", 99.9))
+_QUANTILES: Final = (("p50", 50.0), ("p99", 99.0), ("p999", 99.9), ("max", 100.0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +94,7 @@ class JournalSummary:
     gaps : tuple of Gap
         Where they are; at most :data:`GAPS_MAX`.
     cycle_ms : mapping of str to float
-        p50, p99, p999 and samples of a cycle's own work: all steps but waiting for devices.
+        p50, p99, p999, max and samples of a cycle's own work: all steps but waiting for devices.
     steps_ms : mapping of str to mapping
         The same per step, ``read`` (waiting for devices) among them.
     """
@@ -190,8 +190,12 @@ def _counted(path: Path, report: VerifyReport, *, aside: bool) -> JournalSummary
 
 
 def quantiles(samples_ms: Sequence[float]) -> dict[str, float]:
-    """Return p50, p99, p999 of some times in ms and their number; zeros without samples."""
-    values = np.percentile(samples_ms, [q for _, q in _QUANTILES]) if samples_ms else [0.0] * 3
+    """Return p50, p99, p999, max of some times in ms and their number; zeros without samples."""
+    values = (
+        np.percentile(samples_ms, [q for _, q in _QUANTILES])
+        if samples_ms
+        else [0.0] * len(_QUANTILES)
+    )
     found = {name: round(float(v), 3) for (name, _), v in zip(_QUANTILES, values, strict=True)}
     return {**found, "samples": float(len(samples_ms))}
 

@@ -51,14 +51,6 @@ class CoordinatorClient:
         """Post JSON; raises like :meth:`get`."""
         return await self._ask("POST", path, body, timeout_s=timeout_s)
 
-    async def is_well(self) -> bool:
-        """Whether it answers and says that it works."""
-        try:
-            await self.get("/healthz")
-        except VppError:
-            return False
-        return True
-
     async def _ask(
         self, method: str, path: str, body: Mapping[str, Any] | None, *, timeout_s: float
     ) -> Any:  # noqa: ANN401  JSON

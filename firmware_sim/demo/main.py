@@ -5,7 +5,7 @@ import contextlib
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -20,7 +20,7 @@ from firmware_sim.demo.ground import Ground, lay_ground
 from firmware_sim.demo.options import DemoOptions
 from firmware_sim.demo.plant import Plant
 from firmware_sim.demo.plots import draw_all
-from firmware_sim.demo.processes import EXIT_BAD_INPUT, ProgramError
+from firmware_sim.demo.processes import EXIT_BAD_INPUT, ProgramError, once
 from firmware_sim.demo.programs import check_programs
 from firmware_sim.demo.report_files import csv_text, html_text, write_json, write_whole
 from firmware_sim.demo.run import Run
@@ -142,7 +142,7 @@ async def _in_loop(ground: Ground) -> int:
     """Run until the end or the first signal; everything is ended in either case."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None, "this is a task"
-    interrupt = _once(task.cancel)
+    interrupt = once(task.cancel)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, interrupt)
     with (ground.out / "events.jsonl").open("w", encoding="utf-8") as journal:
@@ -192,18 +192,6 @@ async def _showing(board: Board, ground: Ground) -> AsyncIterator[None]:
     finally:
         showing.cancel()
         await asyncio.gather(showing, return_exceptions=True)
-
-
-def _once(act: Callable[[], object]) -> Callable[[], None]:
-    """Act on the first call only, so that a second Ctrl-C does not break the clean-up."""
-    calls: list[None] = []
-
-    def called() -> None:
-        calls.append(None)
-        if len(calls) == 1:
-            act()
-
-    return called
 
 
 def _conclude(ground: Ground, report: dict[str, Any]) -> int:

@@ -73,7 +73,7 @@ def _delivery(axes: Any, record: RunRecord) -> None:  # noqa: ANN401  matplotlib
     _legend(axes)
 
 
-def _error(axes: Any, record: RunRecord) -> None:  # noqa: ANN401
+def _error(axes: Any, record: RunRecord) -> None:  # noqa: ANN401  as above
     error_w = fleet_w(record.table) - promised_w(record.table.second, record.commands)
     _spans(axes, record)
     near_pct = 100.0 * NEAR_SHARE
@@ -82,7 +82,7 @@ def _error(axes: Any, record: RunRecord) -> None:  # noqa: ANN401
     axes.set(xlabel="s after the start of the award", ylabel="error, % of the award")
 
 
-def _sites(axes: Any, record: RunRecord) -> None:  # noqa: ANN401
+def _sites(axes: Any, record: RunRecord) -> None:  # noqa: ANN401  as above
     table, times = record.table, _times(record)
     cut = [cut.site_id for cut in record.cuts][: len(_STRONG)]
     _spans(axes, record)
@@ -98,7 +98,7 @@ def _sites(axes: Any, record: RunRecord) -> None:  # noqa: ANN401
     _legend(axes)
 
 
-def _soc(axes: Any, record: RunRecord) -> None:  # noqa: ANN401
+def _soc(axes: Any, record: RunRecord) -> None:  # noqa: ANN401  as above
     for index, (_, course) in enumerate(sorted(record.socs.items())[:LINES_MAX]):
         seconds = sorted(course)
         colour = _STRONG[index % len(_STRONG)]
@@ -107,7 +107,7 @@ def _soc(axes: Any, record: RunRecord) -> None:  # noqa: ANN401
     axes.set(xlabel="s after the start of the award", ylabel="battery, % of usable energy")
 
 
-def _cycles(axes: Any, record: RunRecord) -> None:  # noqa: ANN401
+def _cycles(axes: Any, record: RunRecord) -> None:  # noqa: ANN401  as above
     if record.cycles_ms:
         times_ms = np.array(record.cycles_ms)
         axes.hist(times_ms, bins=60, color=_DELIVERED)
@@ -119,7 +119,7 @@ def _cycles(axes: Any, record: RunRecord) -> None:  # noqa: ANN401
     axes.set(xlabel="own work of a cycle, ms", ylabel="cycles")
 
 
-def _spans(axes: Any, record: RunRecord) -> None:  # noqa: ANN401
+def _spans(axes: Any, record: RunRecord) -> None:  # noqa: ANN401  as above
     """Shade the cuts and mark the kills."""
     cuts = {(cut.begin_s, cut.end_s) for cut in record.cuts}
     if cuts:
@@ -150,7 +150,7 @@ def _spans(axes: Any, record: RunRecord) -> None:  # noqa: ANN401
         )
 
 
-def _legend(axes: Any) -> None:  # noqa: ANN401
+def _legend(axes: Any) -> None:  # noqa: ANN401  as above
     handles: Sequence[Any] = axes.get_legend_handles_labels()[0]
     if handles:
         axes.legend(

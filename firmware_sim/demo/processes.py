@@ -14,7 +14,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -260,6 +260,18 @@ def first_error() -> Iterator[None]:
         yield
     except ExceptionGroup as group:
         raise _leaf(group) from None
+
+
+def once(act: Callable[[], object]) -> Callable[[], None]:
+    """Act on the first call only, so that a second Ctrl-C does not break the clean-up."""
+    calls: list[None] = []
+
+    def called() -> None:
+        calls.append(None)
+        if len(calls) == 1:
+            act()
+
+    return called
 
 
 def adopt_orphans() -> None:

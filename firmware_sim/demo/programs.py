@@ -37,7 +37,7 @@ def simulator(ground: Ground) -> Program:
     return Program(
         name=SIMULATOR,
         command=(
-            _script("vpp"),
+            command_path("vpp"),
             "sim",
             "--json",
             *("--scenario", str(ground.out / "scenario.json")),
@@ -58,7 +58,7 @@ def coordinator(ground: Ground) -> Program:
     return Program(
         name=COORDINATOR,
         command=(
-            _script("vpp"),
+            command_path("vpp"),
             "coordinator",
             *("--data-dir", str(coordinator_data(ground))),
             *("--http", f"{HOST}:{ground.http_port}"),
@@ -75,7 +75,7 @@ def agent(ground: Ground, site_id: str) -> Program:
     name = agent_name(site_id)
     return Program(
         name=name,
-        command=(_script("edge-agent"), "run", "--config", str(ground.site_file(site_id))),
+        command=(command_path("edge-agent"), "run", "--config", str(ground.site_file(site_id))),
         log=ground.log(name),
         ready_event="agent.ready",
     )
@@ -84,7 +84,7 @@ def agent(ground: Ground, site_id: str) -> Program:
 def doctor_command(ground: Ground, site_id: str) -> tuple[str, ...]:
     """``edge-agent doctor`` for one site."""
     config = str(ground.site_file(site_id))
-    return (_script("edge-agent"), "doctor", "--config", config, "--json")
+    return (command_path("edge-agent"), "doctor", "--config", config, "--json")
 
 
 def coordinator_data(ground: Ground) -> Path:
@@ -109,13 +109,13 @@ def check_programs() -> None:
         If one is not installed beside this Python.
     """
     for name in ("vpp", "edge-agent"):
-        if not Path(_script(name)).is_file():
+        if not Path(command_path(name)).is_file():
             raise ConfigError(
                 f"{name}: is not installed beside {sys.executable}; "
                 "pip install 'vpp[edge,cloud,sim]'"
             )
 
 
-def _script(name: str) -> str:
+def command_path(name: str) -> str:
     """Path of an installed command: beside the interpreter, so no PATH can mislead."""
     return str(Path(sys.executable).with_name(name))

@@ -174,7 +174,7 @@ def _shown(value: object, unit: str) -> str:
     return f"{text} {unit.replace('pct', '%')}".strip()
 
 
-def _figure(report: Mapping[str, Any], key: str, title: str, unit: str) -> str:  # noqa: PLR0917
+def _figure(report: Mapping[str, Any], key: str, title: str, unit: str) -> str:  # noqa: PLR0917  a table's row
     meaning = html.escape(report["definitions"].get(key, ""), quote=True)
     value = html.escape(_shown(report[key], unit))
     return f'<div class="figure" title="{meaning}"><span>{title}</span><b>{value}</b></div>'

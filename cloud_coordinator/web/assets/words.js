@@ -26,10 +26,6 @@ export const WORDS = {
     "ja": "サーバーに接続できません。まだ何も受信していません。再接続を試みています。"
   },
   "banner-retry": { "en": "Trying again.", "ja": "再接続を試みています。" },
-  "no-script": {
-    "en": "This page needs JavaScript.",
-    "ja": "この画面にはJavaScriptが必要です。"
-  },
 
   "award": { "en": "Award", "ja": "約定" },
   "award-none": { "en": "No award is running.", "ja": "実施中の約定はありません。" },
@@ -65,7 +61,6 @@ export const WORDS = {
   "modes": { "en": "Modes", "ja": "運転モード" },
   "modes-note": { "en": "of sites whose link is live", "ja": "通信中のサイトのみ" },
   "meters": { "en": "Meters of live sites", "ja": "通信中サイトの受電点合計" },
-  "total": { "en": "in all", "ja": "合計" },
   "left-out": { "en": "more sites are counted but not listed:", "ja": "一覧にないサイト数：" },
 
   "link.live": { "en": "live", "ja": "通信中" },
@@ -93,7 +88,6 @@ export const WORDS = {
 
   "obligations": { "en": "Obligations", "ja": "約定（供出義務）" },
   "obligations-none": { "en": "None open or just ended.", "ja": "実施中・終了直後の約定はありません。" },
-  "period": { "en": "Period", "ja": "期間" },
   "service": { "en": "Service", "ja": "商品" },
   "state": { "en": "State", "ja": "状態" },
   "accepted-sites": { "en": "Sites accepted", "ja": "受諾サイト" },

@@ -1,7 +1,7 @@
 """Real programs under bad input: simulators, agents, a broker and a coordinator as processes.
 
 Everything a fixture starts is ended by it, whatever happens; every wait has an end. Addresses
-are 127.90-99.x.y and the multicast groups 239.192.90-99.x, one pair per process and site.
+are 127.91-93.x.y and the multicast groups 239.192.91-93.x, one pair per process and site.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -23,9 +24,8 @@ import aiomqtt
 import pytest
 
 from cloud_coordinator.gateway.broker_config import find_binary
-from firmware_sim.control_socket import ask
+from edge_agent.watchdog.lock import running_pid
 from firmware_sim.demo.site_file import SiteLink, site_toml
-from firmware_sim.truth import read_truth
 
 ZONE = "tokyo"
 PORT = 3610
@@ -118,13 +118,6 @@ class Program:
                 found.append(entry)
         return found
 
-    def memory_kb(self) -> int:
-        """Resident memory now."""
-        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1])
-        raise AssertionError("no memory")
-
     def end(self) -> int:
         """Stop it, by force if it does not hear."""
         if self.running:
@@ -162,7 +155,7 @@ class Site:
         return f"{self.net}.1"
 
     def address(self, device: str) -> str:
-        return f"{self.net}.{ {'meter': 11, 'battery-1': 12, 'pv-1': 13}[device]}"
+        return f"{self.net}.{ {'meter': 11, 'battery-1': 12, 'pv-1': 13}[device] }"
 
     @property
     def scenario(self) -> dict[str, Any]:
@@ -234,12 +227,11 @@ class Site:
         """End everything, the watchdog too: a clean stop of the agent ends it."""
         for program in reversed(self.programs):
             program.end()
-        until(lambda: self.watchdog_pid() is None, 8.0, "the watchdog has ended")
+        until(lambda: self.watchdog_pid() is None, 15.0, "the watchdog has ended")
 
     def watchdog_pid(self) -> int | None:
-        from edge_agent.watchdog.lock import running_pid
-
-        return running_pid(self.folder / "data" / "watchdog")
+        state_dir = self.folder / "data" / "watchdog"
+        return running_pid(state_dir) if state_dir.is_dir() else None
 
     def technician(self, *words: str) -> Any:
         """Answer of a technician's command, in JSON."""
@@ -254,20 +246,11 @@ class Site:
         assert done.returncode in {0, 1}, done.stderr
         return json.loads(done.stdout)
 
-    def fault(self, op: str, device: str, kind: str, **fields: object) -> None:
-        """Switch a fault on (``fault``) or off (``clear``)."""
-        request = {"op": op, "device": f"{self.site_id}/{device}", "fault": kind, **fields}
-        assert ask(self.folder / "sim.sock", request) == {"ok": True}
-
-    def truth(self) -> Any:
-        """Last line of what really was."""
-        return read_truth(self.folder / "truth.jsonl")[-1]
-
 
 def make_site(folder: Path, broker: str = "mqtt://127.0.0.1:1") -> Site:
     """Site at addresses of its own; the broker is one that is not there unless named."""
     number = next(_SITES)
-    high, low = 90 + os.getpid() % 10, (os.getpid() // 10 + 37 * number) % 250
+    high, low = 91 + os.getpid() % 3, (os.getpid() // 3 + 37 * number) % 250
     site = Site(
         folder=folder / f"site-{number}",
         site_id=f"site-{number:03d}",
@@ -318,7 +301,7 @@ class Broker:
 
 @pytest.fixture(scope="module")
 def broker(folder: Path) -> Iterator[Broker]:
-    """An open nats-server with MQTT."""
+    """Run an open nats-server with MQTT."""
     native, mqtt = free_port(), free_port()
     configuration = folder / "nats.conf"
     configuration.write_text(
@@ -357,6 +340,13 @@ class Web:
         with urllib.request.urlopen(f"{self.address}{path}", timeout=5.0) as answer:
             return json.load(answer)
 
+    def healthy(self) -> bool:
+        """Whether /healthz answers 200."""
+        try:
+            return bool(self.get("/healthz")["status"] == "up")
+        except urllib.error.HTTPError:
+            return False
+
 
 @pytest.fixture(scope="module")
 def coordinator(folder: Path, broker: Broker) -> Iterator[Web]:
@@ -365,7 +355,9 @@ def coordinator(folder: Path, broker: Broker) -> Iterator[Web]:
     command += ["--http", "127.0.0.1:0", "--broker", broker.native]
     program = Program(command, folder, "coordinator")
     try:
-        yield Web(program=program, address=program.ready()["http"].rstrip("/"))
+        web = Web(program=program, address=program.ready()["http"].rstrip("/"))
+        until(web.healthy, 8.0, "the coordinator has ticked")
+        yield web
     finally:
         program.end()
 
@@ -386,3 +378,9 @@ def run_program() -> Callable[..., Ended]:
         return Ended(code=done.returncode, stdout=done.stdout, stderr=done.stderr)
 
     return run
+
+
+@pytest.fixture(scope="module")
+def until_true() -> Callable[..., Any]:
+    """Wait with an end."""
+    return until

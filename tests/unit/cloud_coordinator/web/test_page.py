@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from cloud_coordinator.fleet.moment import Moment
 from cloud_coordinator.services.live import LiveView
+from cloud_coordinator.services.queries import SiteView
 from cloud_coordinator.services.records import EventQuery, EventRecord
 from cloud_coordinator.web.app import create_app
 from cloud_coordinator.web.award_models import ServiceName, StateName
@@ -54,8 +55,12 @@ class NoFleet:
         return NOW
 
     def view(self, now: Moment, *, last_s: int) -> LiveView:
-        """An empty fleet."""
+        """Show an empty fleet."""
         return LiveView(at=now.at, sites=(), awards=())
+
+    def sites(self, now: Moment) -> Sequence[SiteView]:
+        """No site has said hello."""
+        return ()
 
     def events(self, query: EventQuery) -> Sequence[EventRecord]:
         """Nothing happened."""

@@ -178,3 +178,13 @@ def test_a_flooded_inbox_drops_and_says_so(nouns: SimpleNamespace) -> None:
     result = inbox.drain(nouns.now)
     assert len(result.judged) == 256
     assert result.overflow == 44
+
+
+def test_refused_signals_are_trouble_until_one_is_admitted(nouns: SimpleNamespace) -> None:
+    """A replaced coordinator that goes on shouting would leave no trace in the record."""
+    refused = replace(arrived(), refused_signals=(Refusal.STALE_EPOCH,), overflow=2)
+    taken = take(AgentMemory(), refused, durable={}, now=nouns.now)
+    assert taken.trouble == "stale-epoch, 2 messages dropped"
+    assert take(AgentMemory(), arrived(), durable={}, now=nouns.now).trouble is None
+    good = ReceivedSignal(signal=nouns.signal(), received_at=nouns.now)
+    assert take(AgentMemory(), arrived(signal=good), durable={}, now=nouns.now).trouble == ""
