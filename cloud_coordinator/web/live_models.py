@@ -20,7 +20,7 @@ class LiveFleet(Record):
     modes: dict[Literal["normal", "degraded", "autonomous", "safe", "manual", "unknown"], int] = (
         Field(description="Of the sites whose link is live; the others are unknown.")
     )
-    meter_w: float = Field(description="Sum of the meters of live sites, W.")
+    meter_w: Watts = Field(description="Sum of the meters of live sites, W; null if there is none.")
 
 
 class LiveSecond(Record):
@@ -35,7 +35,10 @@ class LiveSecond(Record):
 
 
 class LiveAwardState(Record):
-    """An award as it runs. ``band_w`` is 5 % of the award."""
+    """An award as it runs; once it has ended nothing is in force.
+
+    ``band_w`` is 5 % of the award.
+    """
 
     obligation_id: str
     service: ServiceName
@@ -46,8 +49,10 @@ class LiveAwardState(Record):
     award_w: float
     tolerance_w: float
     band_w: float
-    command_w: float
-    multiplier: float | None = Field(description="JPY/kWh of the latest signal; null before it.")
+    command_w: Watts = Field(description="In force now, W; null after the end.")
+    multiplier: float | None = Field(
+        description="JPY/kWh of the latest signal; null before the first and after the end."
+    )
     correction_w: float | None
     held_w: float | None
     shortfall_w: float | None

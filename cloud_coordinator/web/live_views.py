@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Final
 
 from cloud_coordinator.fleet.snapshot import LinkCondition
@@ -43,13 +44,13 @@ def live_message(
     """
     shown = sorted(view.sites, key=lambda site: (_URGENCY.index(site.link), site.site_id))
     shown = shown[:SITES_SHOWN]
-    running = [one for one in view.awards if one.award.obligation.interval.end > view.at]
-    ended = [one for one in view.awards if one.award.obligation.interval.end <= view.at]
+    running = [one for one in view.awards if not _is_over(one, view.at)]
+    ended = [one for one in view.awards if _is_over(one, view.at)]
     ended.sort(key=lambda one: one.award.obligation.interval.end, reverse=True)
     return LiveMessage(
         at=view.at,
         fleet=_fleet(view.sites),
-        awards=[_award(one) for one in (*running, *ended)[:AWARDS_SHOWN]],
+        awards=[_award(one, view.at) for one in (*running, *ended)[:AWARDS_SHOWN]],
         sites=[_site(site, soc.get(site.site_id)) for site in shown],
         sites_left_out=len(view.sites) - len(shown),
         events=[event_item(event) for event in events],
@@ -59,6 +60,7 @@ def live_message(
 def _fleet(sites: Sequence[LiveSite]) -> LiveFleet:
     links = Counter(site.link for site in sites)
     live = [site for site in sites if site.link is LinkCondition.LIVE]
+    meters_w = [site.meter_w for site in live if site.meter_w is not None]
     modes = Counter(mode_name(site.mode) or "unknown" for site in live)
     modes["unknown"] += len(sites) - len(live)
     return LiveFleet.model_validate(
@@ -69,14 +71,18 @@ def _fleet(sites: Sequence[LiveSite]) -> LiveFleet:
             "lost": links[LinkCondition.LOST],
             "never": links[LinkCondition.NEVER],
             "modes": {name: modes[name] for name in MODE_NAMES},
-            "meter_w": sum(site.meter_w for site in live if site.meter_w is not None),
+            "meter_w": sum(meters_w) if meters_w else None,
         }
     )
 
 
-def _award(live: LiveAward) -> LiveAwardState:
-    award, dispatch = live.award, live.dispatch
-    obligation = award.obligation
+def _is_over(live: LiveAward, at: datetime) -> bool:
+    return live.award.obligation.interval.end <= at
+
+
+def _award(live: LiveAward, at: datetime) -> LiveAwardState:
+    award, over = live.award, _is_over(live, at)
+    obligation, dispatch = award.obligation, None if over else live.dispatch
     accepted = [c for c in award.commitments if c.obligation.state is ObligationState.ACCEPTED]
     return LiveAwardState.model_validate(
         {
@@ -89,7 +95,7 @@ def _award(live: LiveAward) -> LiveAwardState:
             "award_w": award.award_w,
             "tolerance_w": obligation.tolerance_w,
             "band_w": BAND_SHARE * award.award_w,
-            "command_w": live.command_w,
+            "command_w": None if over else live.command_w,
             "multiplier": None if dispatch is None else number(dispatch.multiplier),
             "correction_w": None if dispatch is None else number(dispatch.correction_w),
             "held_w": None if dispatch is None else number(dispatch.held_w),

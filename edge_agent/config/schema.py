@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 _Share = Annotated[float, Field(ge=0.0, le=1.0)]
 _Efficiency = Annotated[float, Field(gt=0.0, le=1.0)]
-_NotNegative = Annotated[float, Field(ge=0.0)]
+_Wear = Annotated[float, Field(ge=0.0, le=1000.0)]
 _Price = Annotated[float, Field(ge=-1000.0, le=1000.0)]
 
 
@@ -87,15 +87,15 @@ class DeviceSection(_Section):
     address: str
     eoj: str
     node_id: str | None = None
-    power_w_min: Annotated[float | None, Field(le=0.0)] = None
-    power_w_max: Annotated[float | None, Field(ge=0.0)] = None
-    ramp_w_per_s: Annotated[float | None, Field(gt=0.0)] = None
+    power_w_min: Annotated[float | None, Field(ge=-1e7, le=0.0)] = None
+    power_w_max: Annotated[float | None, Field(ge=0.0, le=1e7)] = None
+    ramp_w_per_s: Annotated[float | None, Field(gt=0.0, le=1e7)] = None
     soc_min: _Share = 0.0
     soc_max: _Share = 1.0
-    energy_wh_capacity: Annotated[float | None, Field(gt=0.0)] = None
+    energy_wh_capacity: Annotated[float | None, Field(gt=0.0, le=1e9)] = None
     efficiency_charge: _Efficiency = 0.95
     efficiency_discharge: _Efficiency = 0.95
-    degradation_jpy_per_kwh: _NotNegative = 0.0
+    degradation_jpy_per_kwh: _Wear = 0.0
 
 
 class SiteFile(_Section):

@@ -14,8 +14,9 @@ from firmware_sim.demo.ground import Ground, write_site_files
 from firmware_sim.demo.links import Links
 from firmware_sim.demo.plan import PlannedKill, Victim
 from firmware_sim.demo.ports import tcp_is_free
-from firmware_sim.demo.processes import Child, Family, ProgramError, first_error
+from firmware_sim.demo.processes import Child, Family, first_error
 from firmware_sim.demo.records import Kill
+from protocols.vocabulary.errors import VppError
 
 START_TIMEOUT_S: Final = 30.0
 AGENT_TIMEOUT_S: Final = 60.0
@@ -141,7 +142,7 @@ class Plant:
         await child.start()
         try:
             await child.ready(BACK_TIMEOUT_S)
-        except ProgramError as error:
+        except VppError as error:
             self._board.say(str(error))
             return False
         return True

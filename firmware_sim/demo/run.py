@@ -1,6 +1,7 @@
 """One run from the first process to the record the report is computed from."""
 
 import asyncio
+import contextlib
 import math
 from collections.abc import Callable
 from typing import Any, Final
@@ -19,7 +20,7 @@ from firmware_sim.demo.readings import (
     site_now,
 )
 from firmware_sim.demo.system_operator import OBLIGATION_ID, SystemOperator
-from protocols.vocabulary.errors import VppError
+from protocols.vocabulary.errors import LinkError, VppError
 
 WARM_UP_S: Final = 60.0
 WARM_UP_PER_SITE_S: Final = 1.0
@@ -102,14 +103,15 @@ class Run:
         site_ids = self._ground.plan.site_ids
         self._board.begin("waiting for all sites to answer", len(site_ids))
         deadline_s = self._now_s() + WARM_UP_S + WARM_UP_PER_SITE_S * len(site_ids)
-        missing: dict[str, str] = {}
+        missing = dict.fromkeys(site_ids, "the coordinator does not answer")
         while self._now_s() < deadline_s:
-            sites = await read_pages(self._client, "/api/v1/sites")
-            resources = await read_pages(self._client, "/api/v1/resources")
-            missing = not_ready(site_ids, sites, resources)
-            self._board.step = len(site_ids) - len(missing)
-            if not missing:
-                return
+            with contextlib.suppress(LinkError):
+                sites = await read_pages(self._client, "/api/v1/sites")
+                resources = await read_pages(self._client, "/api/v1/resources")
+                missing = not_ready(site_ids, sites, resources)
+                self._board.step = len(site_ids) - len(missing)
+                if not missing:
+                    return
             await asyncio.sleep(_POLL_S)
         named = [f"{site_id} ({why})" for site_id, why in missing.items()][:MISSING_NAMED_MAX]
         more = len(missing) - len(named)
@@ -126,11 +128,10 @@ class Run:
         self._board.begin(f"award of {power_w / 1e3:.1f} kW: sites offer and accept")
         while self._now_s() < self.operator.start_s - _POLL_S:
             await asyncio.sleep(_POLL_S)
-            path = f"/api/v1/obligations/{OBLIGATION_ID}"
-            self.obligation = await self._client.get(path)
-            accepted = self.obligation["sites_accepted"]
+            with contextlib.suppress(LinkError):
+                self.obligation = await self._client.get(f"/api/v1/obligations/{OBLIGATION_ID}")
             self._board.steps = len(self._ground.plan.site_ids)
-            self._board.step = accepted
+            self._board.step = self.obligation.get("sites_accepted", 0)
         self._board.say(
             f"{self.obligation.get('sites_accepted', 0)} of "
             f"{len(self._ground.plan.site_ids)} sites have accepted their part"

@@ -28,6 +28,9 @@ MAX_SEQUENCE: Final = 2**62
 """Sequences stay far from where adding rows would overflow int64 columns of a store."""
 MAX_SECONDS: Final = 253_402_300_800
 """Unix time of the year 10000, which ``datetime`` cannot hold."""
+MAX_MAGNITUDE: Final = 1e12
+"""Greatest number, in W, Wh, JPY/kWh or s: far beyond what any site has and any device can say
+in four bytes, and small enough that sums and squares of a whole fleet stay exact and finite."""
 
 NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?\Z")
 JOURNAL_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}\Z")
@@ -39,6 +42,7 @@ _F8: Final = np.dtype("<f8")
 _I8: Final = np.dtype("<i8")
 _SHOWN: Final = 40
 _FEWEST_REPEATED: Final = 3
+_BOUNDED: Final = f"a finite number, {MAX_MAGNITUDE:g} at most"
 
 _Member = TypeVar("_Member", bound=enum.Enum)
 
@@ -99,17 +103,19 @@ def integer(value: object, what: str, *, low: int = 0, high: int = MAX_INTEGER) 
 
 
 def number(value: object, what: str) -> float:
-    """Return a finite number."""
+    """Return a finite number of at most ``MAX_MAGNITUDE`` either way."""
     result = number_or_infinite(value, what)
     if not math.isfinite(result):
-        refuse(what, value, "a finite number")
+        refuse(what, value, _BOUNDED)
     return result
 
 
 def number_or_infinite(value: object, what: str) -> float:
-    """Return a number that may be infinite but is not NaN."""
+    """Return a number that may be infinite but is not NaN, and else as :func:`number`."""
     if not isinstance(value, int | float) or isinstance(value, bool) or value != value:  # noqa: PLR0124 - NaN
         refuse(what, value, "a number")
+    if abs(value) > MAX_MAGNITUDE and not math.isinf(value):
+        refuse(what, value, _BOUNDED)
     return float(value)
 
 
@@ -165,7 +171,7 @@ def column_to_plain(column: FloatArray) -> Plain:
 
 
 def column(value: object, what: str, limit: int = MAX_STEPS) -> FloatArray:
-    """Read-only float64 column of 1..limit finite numbers."""
+    """Read-only float64 column of 1..limit numbers, each as :func:`number`."""
     if isinstance(value, list):
         count, repeated = fields(value, 2, what)
         result = np.full(integer(count, what, low=1, high=limit), number(repeated, what))
@@ -175,8 +181,8 @@ def column(value: object, what: str, limit: int = MAX_STEPS) -> FloatArray:
     if not data or len(data) % _F8.itemsize:
         refuse(what, value, "1 or more float64")
     array = np.frombuffer(data, dtype=_F8).astype(np.float64, copy=False)
-    if not bool(np.isfinite(array).all()):
-        refuse(what, value, "finite numbers")
+    if not bool((np.abs(array) <= MAX_MAGNITUDE).all()):
+        refuse(what, value, f"finite numbers, {MAX_MAGNITUDE:g} at most")
     array.flags.writeable = False
     return array
 

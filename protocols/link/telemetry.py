@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from protocols.link.fields import (
+    MAX_MAGNITUDE,
     MAX_SECONDS,
     MAX_SEQUENCE,
     fields,
@@ -88,8 +89,8 @@ def telemetry_from_plain(values: list[object]) -> Telemetry:
     matrix = np.frombuffer(block, _F4).reshape(rows, columns)
     if times_s.min() < 0 or times_s.max() >= MAX_SECONDS or signal_ids.min() < 0:
         refuse("telemetry times", int(times_s[0]), "Unix seconds, and signal ids from 0")
-    if np.isinf(matrix).any():
-        refuse("telemetry values", "inf", "finite numbers or NaN")
+    if (np.abs(matrix) > MAX_MAGNITUDE).any():
+        refuse("telemetry values", "...", f"finite numbers or NaN, {MAX_MAGNITUDE:g} at most")
     return Telemetry(
         journal_id=journal_id(journal),
         first_sequence=integer(first, "telemetry first sequence", low=1, high=MAX_SEQUENCE),

@@ -1,6 +1,7 @@
 """The wire over arbitrary messages and arbitrary bytes."""
 
 import json
+import math
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from protocols.link.fields import column, column_to_plain, moment, moment_to_plain
+from protocols.link.fields import MAX_MAGNITUDE, column, column_to_plain, moment, moment_to_plain
 from protocols.link.messages import Telemetry
 from protocols.link.plain import (
     baseline_from_plain,
@@ -37,7 +38,7 @@ GOLDEN = [
     for data in (json.loads(path.read_text(encoding="utf-8")) for path in VECTORS.glob("*.json"))
 ]
 
-finite = st.floats(allow_nan=False, allow_infinity=False)
+finite = st.floats(-MAX_MAGNITUDE, MAX_MAGNITUDE)
 columns = arrays.arrays(np.float64, st.integers(1, 40), elements=finite)
 moments = st.integers(0, 200_000_000_000_000_000).map(
     lambda microseconds: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
@@ -124,7 +125,7 @@ def test_telemetry_survives_to_the_bit(
 ) -> None:
     """If it fails, the settled record differs from what the meter said."""
     shape = (rows, 6 + 4 * resources)
-    element = st.floats(width=32, allow_infinity=False)
+    element = st.floats(-(2.0**39), 2.0**39, width=32) | st.just(math.nan)
     message = Telemetry(
         journal_id=JournalId("journal-1"),
         first_sequence=first,

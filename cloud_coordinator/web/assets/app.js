@@ -8,6 +8,7 @@ const KEPT_S = 600;
 const OLD_AFTER_S = 3.5;
 const REOPEN_AFTER_S = 10;
 const STALE_AFTER_S = 3;
+const POINT_OLD_AFTER_S = 6;
 const SPOKEN_EVERY_S = 15;
 const LINKS = ["live", "late", "lost", "never"];
 const MARKS = { live: "●", late: "◐", lost: "✕", never: "○", unknown: "?" };
@@ -102,15 +103,21 @@ function showBanner() {
   document.body.classList.toggle("old", old);
   document.body.classList.toggle("waiting", page.message === null);
   banner.hidden = !old;
-  if (!old) return;
+  if (!old) {
+    say($("banner-cause"), "");
+    return;
+  }
+  const cause = $("banner-cause");
+  const age = $("banner-age");
   const waiting = page.message === null && !page.trouble && elapsed(page.openedAt) < OLD_AFTER_S;
   banner.className = waiting ? "banner" : "banner lost";
-  if (waiting) say(banner, word("banner-connecting"));
-  else if (page.message === null) say(banner, `⚠ ${word("banner-never")}`);
+  say(age, "");
+  if (waiting) say(cause, word("banner-connecting"));
+  else if (page.message === null) say(cause, `⚠ ${word("banner-never")}`);
   else {
-    const cause = page.trouble ? word("banner-trouble") : word("banner-lost");
-    const at = `${clock(page.message.at)} ${word("jst")}`;
-    say(banner, `⚠ ${cause} ${at}, ${ago(messageAge())}. ${word("banner-retry")}`);
+    // only the cause is announced: the age changes every second
+    say(cause, `⚠ ${page.trouble ? word("banner-trouble") : word("banner-lost")}`);
+    say(age, `${clock(page.message.at)} ${word("jst")}, ${ago(messageAge())}. ${word("banner-retry")}`);
   }
 }
 
@@ -174,20 +181,27 @@ const awardText = (one) =>
 function showFigures(one, points) {
   const last = points.at(-1);
   if (one === null) {
+    $("figures").classList.remove("stale");
     for (const id of ["command", "promised", "delivered", "error", "multiplier"]) figure(id, [NONE, ""], "");
     return;
   }
-  figure("command", power(one.command_w), `${word("of-award")} ${powerText(one.award_w).replace("+", "±")}`);
+  const at = Date.parse(page.message.at) / 1e3;
+  const ended = Date.parse(one.end) / 1e3 <= at;
+  const lag = last === undefined ? 0 : at - last.second;
+  const stale = ended || lag > POINT_OLD_AFTER_S;
+  $("figures").classList.toggle("stale", stale);
+  figure("command", ended ? [NONE, ""] : power(one.command_w), ended ? word("ended") : `${word("of-award")} ${powerText(one.award_w).replace("+", "±")}`);
   const held = one.held ? ` · ${one.held} ${word("held")}` : "";
   const shortfall = one.shortfall_w > 0.5 ? ` · ${word("shortfall")} ${fixed(one.shortfall_w / 1e3, 2)} kW` : "";
   const sites = known(one.following) ? `${one.following} ${word("following")}${held}${shortfall}` : "";
-  const price = known(one.multiplier) ? [fixed(one.multiplier, 2), word("multiplier-unit")] : [NONE, ""];
-  figure("multiplier", price, sites);
+  const price = known(one.multiplier) && !ended ? [fixed(one.multiplier, 2), word("multiplier-unit")] : [NONE, ""];
+  figure("multiplier", price, ended ? word("ended") : sites);
   if (last === undefined) {
     for (const id of ["promised", "delivered", "error"]) figure(id, [NONE, ""], word("chart-empty"));
     return;
   }
-  figure("promised", power(last.promised), `${word("at-second")} ${clock(last.second * 1e3)} JST`);
+  const second = `${word("at-second")} ${clock(last.second * 1e3)} JST`;
+  figure("promised", power(last.promised), stale ? `${second} · ${ago(lag)}` : second);
   const measured = `${last.reporting}/${last.expected}`;
   const share = last.complete
     ? `${word("all-measured")} (${measured})`
@@ -242,7 +256,7 @@ function showFleet(fleet) {
       .filter(([name, number]) => number || name !== "unknown")
       .map(([name, number]) => count("mode", name, number, "")),
   );
-  say($("meters"), powerText(fleet.meter_w));
+  say($("meters"), fleet.live ? powerText(fleet.meter_w) : NONE);
 }
 
 const COLUMNS = ["link", "age", "share", "delivered", "soc", "mode"];

@@ -6,6 +6,7 @@ const TOP = 10;
 const BOTTOM = 22;
 const STEPS = [1, 2, 2.5, 5, 10];
 const TICKS_WANTED = 5;
+const HEIGHT_MIN_W = 1000;
 
 function colours(canvas) {
   const style = getComputedStyle(canvas);
@@ -31,16 +32,17 @@ function fit(canvas) {
 }
 
 function range(points, bandW) {
-  let low = 0;
-  let high = 0;
+  const least = Math.max(bandW, HEIGHT_MIN_W / 2);
+  let low = -least;
+  let high = least;
   for (const point of points) {
     low = Math.min(low, point.promised - bandW, point.delivered);
     high = Math.max(high, point.promised + bandW, point.delivered);
   }
-  const rough = Math.max((high - low) / TICKS_WANTED, 1);
+  const rough = (high - low) / TICKS_WANTED;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = power * STEPS.find((one) => one * power >= rough);
-  return { low: Math.floor(low / step) * step, high: Math.ceil(high / step) * step || step, step };
+  return { low: Math.floor(low / step) * step, high: Math.ceil(high / step) * step, step };
 }
 
 // Runs of consecutive seconds: a missing second breaks the line.

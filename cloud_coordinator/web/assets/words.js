@@ -6,7 +6,7 @@ export const WORDS = {
   "language": { "en": "Language", "ja": "言語" },
   "api": { "en": "API", "ja": "API" },
   "clock": { "en": "Data as of", "ja": "データ時刻" },
-  "jst": { "en": "JST", "ja": "JST（日本標準時）" },
+  "jst": { "en": "JST", "ja": "JST" },
   "jst-note": {
     "en": "All times are Japan Standard Time (JST, UTC+9). Powers: + toward the grid, − from the grid.",
     "ja": "時刻はすべて日本標準時（JST、UTC+9）。電力の符号：＋は系統へ、−は系統から。"
@@ -41,8 +41,9 @@ export const WORDS = {
   "all-measured": { "en": "all measured", "ja": "全サイト実測" },
   "within": { "en": "✓ within ±5 %", "ja": "✓ ±5 %以内" },
   "outside": { "en": "✕ outside ±5 %", "ja": "✕ ±5 %超過" },
+  "ended": { "en": "award has ended", "ja": "約定は終了" },
   "following": { "en": "following", "ja": "追従中" },
-  "held": { "en": "holding without link", "ja": "通信断で保持中" },
+  "held": { "en": "not following", "ja": "非追従" },
   "shortfall": { "en": "short by", "ja": "不足" },
 
   "chart": { "en": "Promised and delivered, last 5 minutes", "ja": "約束と供出（直近5分）" },
@@ -59,7 +60,7 @@ export const WORDS = {
   "sites": { "en": "Sites", "ja": "サイト" },
   "links": { "en": "Links", "ja": "通信状態" },
   "modes": { "en": "Modes", "ja": "運転モード" },
-  "modes-note": { "en": "of sites whose link is live", "ja": "通信中のサイトのみ" },
+  "modes-note": { "en": "of live sites; others count as unknown", "ja": "通信中のサイト。他は不明" },
   "meters": { "en": "Meters of live sites", "ja": "通信中サイトの受電点合計" },
   "left-out": { "en": "more sites are counted but not listed:", "ja": "一覧にないサイト数：" },
 

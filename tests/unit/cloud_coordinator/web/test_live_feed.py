@@ -37,6 +37,28 @@ def test_the_snapshot_shows_promised_and_delivered(running: Any) -> None:
     assert found["sites"][0]["soc"] == 0.5
 
 
+def test_an_award_that_has_ended_has_no_command_in_force(running: Any, plant: Any) -> None:
+    """The page would show a power that nobody owes any more."""
+    at = {"issued_at": plant.clock.now().isoformat(), "power_w": 3000.0}
+    assert running.post("/api/v1/obligations/award-1/commands", at).status == 201
+    award = running.get(f"{LIVE}?format=json").json["awards"][0]
+    assert award["command_w"] == 3000.0
+    assert award["multiplier"] is not None
+    plant.clock.time_s += 300.0
+    plant.hear_all()
+    award = running.get(f"{LIVE}?format=json").json["awards"][0]
+    assert award["command_w"] is award["multiplier"] is award["following"] is None
+
+
+def test_a_fleet_that_is_not_heard_has_no_power(running: Any, plant: Any) -> None:
+    """A control room without any reading would be told that the fleet is at 0 W."""
+    assert running.get(f"{LIVE}?format=json").json["fleet"]["meter_w"] == -1500.0
+    plant.clock.time_s += 30.0
+    plant.coordinator.tick()
+    fleet = running.get(f"{LIVE}?format=json").json["fleet"]
+    assert (fleet["live"], fleet["meter_w"]) == (0, None)
+
+
 def test_the_stream_begins_at_once_and_beats(
     running: Any, document: Document, validate: Validate
 ) -> None:

@@ -7,12 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from protocols.link.messages import Event, ObligationMessage, Snapshot, Telemetry
+from protocols.link.messages import (
+    Event,
+    ObligationMessage,
+    Offer,
+    SignalMessage,
+    Snapshot,
+    Telemetry,
+)
 from protocols.link.telemetry import MAX_MESSAGE_BYTES, MAX_ROWS
 from protocols.link.topics import TopicKind
 from protocols.link.wire import MAX_COMMITMENTS, decode, encode, encode_snapshot
 from protocols.vocabulary.arrays import column
-from protocols.vocabulary.errors import LocalProtocolError
+from protocols.vocabulary.errors import LocalProtocolError, RemoteProtocolError
 
 VECTORS = Path(__file__).parents[3] / "vectors" / "link" / "v1"
 
@@ -85,3 +92,34 @@ def test_a_snapshot_with_too_many_commitments_is_shortened() -> None:
     )
     assert isinstance(back, Snapshot)
     assert len(back.commitments) == 2
+
+
+@pytest.mark.parametrize("huge", [1.1e12, -1.7e308])
+def test_a_number_beyond_every_site_is_refused(huge: float) -> None:
+    """If it fails, one site's offer or meter overflows the sums of the fleet: the coordinator ends.
+
+    It is stored first, so the coordinator would end again at each start.
+    """
+    offer, telemetry, signal = golden("offer"), golden("telemetry"), golden("signal")
+    assert isinstance(offer, Offer)
+    assert isinstance(telemetry, Telemetry)
+    assert isinstance(signal, SignalMessage)
+    reach = column([-abs(huge), abs(huge)])
+    curve = dataclasses.replace(offer.curve, multipliers=column([1.0, 2.0]), power_w=reach)
+    baseline = dataclasses.replace(offer.baseline, power_w=np.full(4, huge))
+    values = telemetry.values.copy()
+    values[-1, 0] = min(abs(huge), 3e38)
+    prices = dict.fromkeys(signal.signal.multipliers, huge)
+    for kind, message in (
+        (TopicKind.OFFER, dataclasses.replace(offer, curve=curve)),
+        (TopicKind.OFFER, dataclasses.replace(offer, baseline=baseline)),
+        (TopicKind.TELEMETRY, dataclasses.replace(telemetry, values=values)),
+        (
+            TopicKind.SIGNAL,
+            dataclasses.replace(
+                signal, signal=dataclasses.replace(signal.signal, multipliers=prices)
+            ),
+        ),
+    ):
+        with pytest.raises(RemoteProtocolError, match=r"1e\+12 at most"):
+            decode(kind, encode(message))
