@@ -29,7 +29,7 @@ from edge_agent.cycle.memory import HeldMemory, load_memory
 from edge_agent.cycle.parts import AgentParts
 from edge_agent.cycle.record import Happened
 from edge_agent.cycle.upkeep import Upkeep
-from edge_agent.drivers.echonet import EchonetDriver
+from edge_agent.drivers.echonet_lite.driver import EchonetDriver
 from edge_agent.forecast.onnx_model import OnnxForecaster
 from edge_agent.forecast.persistence import ClearSkyForecaster
 from edge_agent.forecast.port import Forecaster, Grid

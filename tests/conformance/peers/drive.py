@@ -22,7 +22,7 @@ from edge_agent.config.site import (
     SiteConfig,
     TariffConfig,
 )
-from edge_agent.drivers.echonet import EchonetDriver
+from edge_agent.drivers.echonet_lite.driver import EchonetDriver
 from edge_agent.drivers.lease_book import LeasedDevice
 from edge_agent.drivers.port import WriteOutcome
 from protocols.vocabulary.identifiers import ResourceId, SiteId, ZoneId

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from edge_agent.drivers.echonet_classes import (
+from edge_agent.drivers.echonet_lite.classes import (
     METHOD_DESIGNATED_POWER,
     MODE_SETTING,
     REMOTE_EPC,

@@ -13,16 +13,16 @@ from typing import Final
 import structlog
 
 from edge_agent.config.site import SiteConfig
-from edge_agent.drivers.echonet_classes import SOC_EPC
-from edge_agent.drivers.echonet_device import Contact, Device, device_of, resource_of
-from edge_agent.drivers.echonet_exchange import Exchange, ExchangeSettings
-from edge_agent.drivers.echonet_gateway import gateway_node
-from edge_agent.drivers.echonet_lease import DeviceLease, LeaseTerms
-from edge_agent.drivers.echonet_reading import DeviceReader
-from edge_agent.drivers.echonet_search import Search
-from edge_agent.drivers.echonet_values import readings
-from edge_agent.drivers.echonet_worker import DeviceWorker, WorkerParts
-from edge_agent.drivers.echonet_write import DeviceWriter
+from edge_agent.drivers.echonet_lite.classes import SOC_EPC
+from edge_agent.drivers.echonet_lite.device import Contact, Device, device_of, resource_of
+from edge_agent.drivers.echonet_lite.exchange import Exchange, ExchangeSettings
+from edge_agent.drivers.echonet_lite.gateway import gateway_node
+from edge_agent.drivers.echonet_lite.lease import DeviceLease, LeaseTerms
+from edge_agent.drivers.echonet_lite.reading import DeviceReader
+from edge_agent.drivers.echonet_lite.search import Search
+from edge_agent.drivers.echonet_lite.values import readings
+from edge_agent.drivers.echonet_lite.worker import DeviceWorker, WorkerParts
+from edge_agent.drivers.echonet_lite.write import DeviceWriter
 from edge_agent.drivers.lease_book import LeaseBook
 from edge_agent.drivers.port import (
     DatagramEndpoint,

@@ -7,7 +7,7 @@ import pytest
 from edge_agent.drivers.port import WriteState
 from protocols.echonet_lite.frame import Eoj, Esv, Frame, Property
 from protocols.vocabulary.identifiers import ResourceId
-from tests.unit.edge_agent.drivers.conftest import Bench, FakeDevice, Site
+from tests.unit.edge_agent.drivers.echonet_lite.conftest import Bench, FakeDevice, Site
 
 BATTERY = ResourceId("site-1/b")
 

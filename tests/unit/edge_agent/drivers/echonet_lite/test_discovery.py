@@ -3,7 +3,7 @@
 import asyncio
 
 from protocols.echonet_lite.frame import Eoj, Esv, Frame, Property
-from tests.unit.edge_agent.drivers.conftest import Bench, Site
+from tests.unit.edge_agent.drivers.echonet_lite.conftest import Bench, Site
 
 PROFILE = Eoj(0x0E, 0xF0, 1)
 

@@ -12,10 +12,10 @@ from typing import Final
 
 import structlog
 
-from edge_agent.drivers.echonet_device import Contact, Device
-from edge_agent.drivers.echonet_exchange import Exchange
-from edge_agent.drivers.echonet_lease import DeviceLease
-from edge_agent.drivers.echonet_reading import DeviceReader
+from edge_agent.drivers.echonet_lite.device import Contact, Device
+from edge_agent.drivers.echonet_lite.exchange import Exchange
+from edge_agent.drivers.echonet_lite.lease import DeviceLease
+from edge_agent.drivers.echonet_lite.reading import DeviceReader
 from protocols.echonet_lite.frame import Property
 from protocols.vocabulary.errors import DeviceTimeoutError
 from protocols.vocabulary.intervals import Clock

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from edge_agent.config.site import DeviceConfig
-from edge_agent.drivers.echonet_classes import (
+from edge_agent.drivers.echonet_lite.classes import (
     MODE_SETTING,
     REMAINING_ENERGY,
     REMOTE_EPC,
@@ -20,8 +20,8 @@ from edge_agent.drivers.echonet_classes import (
     SwitchCommand,
     facts_of,
 )
-from edge_agent.drivers.echonet_commands import Abilities, setting_power_w
-from edge_agent.drivers.echonet_values import Held, least, magnitude
+from edge_agent.drivers.echonet_lite.commands import Abilities, setting_power_w
+from edge_agent.drivers.echonet_lite.values import Held, least, magnitude
 from protocols.echonet_lite.frame import Eoj
 from protocols.echonet_lite.requester import Peer
 from protocols.vocabulary.identifiers import ResourceId, SiteId

@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Final
 
-from edge_agent.drivers.echonet_commands import WritePlan
-from edge_agent.drivers.echonet_device import Device
+from edge_agent.drivers.echonet_lite.commands import WritePlan
+from edge_agent.drivers.echonet_lite.device import Device
 from edge_agent.drivers.lease_book import LeasedDevice
 from protocols.echonet_lite.frame import (
     CONTROLLER,

@@ -6,9 +6,9 @@ from typing import Final
 
 import structlog
 
-from edge_agent.drivers.echonet_device import Contact
-from edge_agent.drivers.echonet_exchange import Exchange
-from edge_agent.drivers.echonet_worker import DeviceWorker
+from edge_agent.drivers.echonet_lite.device import Contact
+from edge_agent.drivers.echonet_lite.exchange import Exchange
+from edge_agent.drivers.echonet_lite.worker import DeviceWorker
 from edge_agent.drivers.port import FoundDevice
 from protocols.echonet_lite.frame import NODE_PROFILE, Eoj
 from protocols.echonet_lite.properties import decode_value, lookup

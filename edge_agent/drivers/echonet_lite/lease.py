@@ -17,16 +17,16 @@ from typing import Final
 
 import structlog
 
-from edge_agent.drivers.echonet_classes import Command
-from edge_agent.drivers.echonet_commands import (
+from edge_agent.drivers.echonet_lite.classes import Command
+from edge_agent.drivers.echonet_lite.commands import (
     AMOUNT_EPCS,
     WritePlan,
     plan_release,
     plan_setpoint,
 )
-from edge_agent.drivers.echonet_device import Contact, Device
-from edge_agent.drivers.echonet_recipe import leased_device, restored_by
-from edge_agent.drivers.echonet_write import Carried, DeviceWriter
+from edge_agent.drivers.echonet_lite.device import Contact, Device
+from edge_agent.drivers.echonet_lite.recipe import leased_device, restored_by
+from edge_agent.drivers.echonet_lite.write import Carried, DeviceWriter
 from edge_agent.drivers.lease_book import LeaseBook
 from edge_agent.drivers.port import WriteOutcome, WriteState
 from protocols.vocabulary.errors import (

@@ -8,7 +8,7 @@ from edge_agent.drivers.port import WriteState
 from protocols.echonet_lite.frame import Eoj
 from protocols.vocabulary.identifiers import ResourceId
 from protocols.vocabulary.resource import Capability
-from tests.unit.edge_agent.drivers.conftest import Bench, FakeDevice, Site
+from tests.unit.edge_agent.drivers.echonet_lite.conftest import Bench, FakeDevice, Site
 
 
 def watts(value: int, size: int = 4) -> bytes:

@@ -8,7 +8,7 @@ import pytest
 from protocols.echonet_lite.frame import Eoj, Esv, Frame, Property
 from protocols.vocabulary.measurement import Quality
 from protocols.vocabulary.resource import Capability
-from tests.unit.edge_agent.drivers.conftest import Bench, Site
+from tests.unit.edge_agent.drivers.echonet_lite.conftest import Bench, Site
 
 
 def test_discharging_battery_counts_as_generation(bench: Bench) -> None:

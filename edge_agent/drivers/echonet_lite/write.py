@@ -11,12 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from edge_agent.drivers.echonet_classes import REMOTE_EPC
-from edge_agent.drivers.echonet_commands import WritePlan
-from edge_agent.drivers.echonet_device import Device
-from edge_agent.drivers.echonet_exchange import Exchange
-from edge_agent.drivers.echonet_reading import DeviceReader
-from edge_agent.drivers.echonet_values import decode
+from edge_agent.drivers.echonet_lite.classes import REMOTE_EPC
+from edge_agent.drivers.echonet_lite.commands import WritePlan
+from edge_agent.drivers.echonet_lite.device import Device
+from edge_agent.drivers.echonet_lite.exchange import Exchange
+from edge_agent.drivers.echonet_lite.reading import DeviceReader
+from edge_agent.drivers.echonet_lite.values import decode
 from edge_agent.drivers.port import WriteState
 from protocols.echonet_lite.frame import Property
 from protocols.echonet_lite.properties import lookup

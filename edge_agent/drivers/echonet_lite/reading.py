@@ -9,8 +9,8 @@ from typing import Final
 
 import structlog
 
-from edge_agent.drivers.echonet_device import GET_BATCH, Contact, Device, command_epcs
-from edge_agent.drivers.echonet_exchange import Exchange
+from edge_agent.drivers.echonet_lite.device import GET_BATCH, Contact, Device, command_epcs
+from edge_agent.drivers.echonet_lite.exchange import Exchange
 from protocols.echonet_lite.frame import NODE_PROFILE
 from protocols.echonet_lite.properties import Access, lookup
 from protocols.echonet_lite.property_map import decode_property_map

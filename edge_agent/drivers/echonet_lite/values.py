@@ -12,7 +12,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Final
 
-from edge_agent.drivers.echonet_classes import (
+from edge_agent.drivers.echonet_lite.classes import (
     CONNECTED_CODES,
     DISCONNECTED_CODE,
     METER_COEFFICIENT,
@@ -24,7 +24,7 @@ from edge_agent.drivers.echonet_classes import (
     Rule,
     StorageCommand,
 )
-from edge_agent.drivers.echonet_commands import setting_power_w
+from edge_agent.drivers.echonet_lite.commands import setting_power_w
 from edge_agent.drivers.port import Reading
 from edge_agent.points import table
 from protocols.echonet_lite.composites import Range, energy_kwh

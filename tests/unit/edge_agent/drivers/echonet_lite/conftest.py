@@ -24,7 +24,7 @@ from edge_agent.config.site import (
     SiteConfig,
     TariffConfig,
 )
-from edge_agent.drivers.echonet import DriverPorts, EchonetDriver
+from edge_agent.drivers.echonet_lite.driver import DriverPorts, EchonetDriver
 from edge_agent.drivers.lease_book import LeasedDevice
 from protocols.echonet_lite.frame import Eoj, Esv, Frame, Property, decode_frame, encode_frame
 from protocols.echonet_lite.property_map import encode_property_map
