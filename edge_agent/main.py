@@ -29,7 +29,12 @@ from edge_agent.cycle.memory import HeldMemory, load_memory
 from edge_agent.cycle.parts import AgentParts
 from edge_agent.cycle.record import Happened
 from edge_agent.cycle.upkeep import Upkeep
-from edge_agent.drivers.echonet_lite.driver import EchonetDriver
+from edge_agent.drivers.families import open_site
+from edge_agent.drivers.family import FamilyPorts
+from edge_agent.drivers.frames import NO_TAP
+from edge_agent.drivers.ledger import FileLedger
+from edge_agent.drivers.port import Driver
+from edge_agent.drivers.site import SiteDriver
 from edge_agent.forecast.onnx_model import OnnxForecaster
 from edge_agent.forecast.persistence import ClearSkyForecaster
 from edge_agent.forecast.port import Forecaster, Grid
@@ -42,7 +47,9 @@ from edge_agent.link.site_link import SiteLink
 from edge_agent.link.uplink import JournalUplink
 from edge_agent.points.table import points_of
 from edge_agent.technician.app import ConfigOption, app, run_app
+from edge_agent.technician.logs import configure_logging
 from edge_agent.watchdog.heartbeat import Heartbeat
+from edge_agent.watchdog.orphans import release_orphans
 from edge_agent.watchdog.process import WatchdogProcess
 from edge_agent.watchdog.recipe import ReleaseRecipe
 from edge_agent.watchdog.report import take_report
@@ -67,24 +74,6 @@ class SystemClock:
     def monotonic_ns(self) -> int:
         """Nanoseconds that never go back."""
         return time.monotonic_ns()
-
-
-def configure_logging(*, verbose: bool) -> None:
-    """Send events to standard error: JSON lines, or colours on a terminal."""
-    renderer: structlog.types.Processor = structlog.processors.JSONRenderer()
-    if sys.stderr.isatty():
-        renderer = structlog.dev.ConsoleRenderer()
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(
-            logging.DEBUG if verbose else logging.INFO
-        ),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +165,7 @@ def _forecaster(config: SiteConfig) -> Forecaster:
     return OnnxForecaster(config.forecast_model, clear_sky)
 
 
-def _agent(ground: _Ground, driver: EchonetDriver, link: SiteLink, *, beside: _Beside) -> Agent:
+def _agent(ground: _Ground, driver: Driver, link: SiteLink, *, beside: _Beside) -> Agent:
     """Make the cycle on its ground."""
     config = ground.config
     parts = AgentParts(
@@ -202,13 +191,20 @@ def _state_dir(config: SiteConfig) -> Path:
 
 def _open_lease_book(config: SiteConfig) -> ReleaseRecipe:
     """Read what an earlier life left leased; the first thing that needs the data folder."""
-    echonet = config.echonet
     try:
-        return ReleaseRecipe(
-            _state_dir(config), gateway_address=echonet.address, gateway_port=echonet.port
-        )
+        return ReleaseRecipe.of_site(config, _state_dir(config))
     except OSError as error:
         raise ConfigError(f"data_dir: {config.data_dir}: {error.strerror or error}") from error
+
+
+async def _open_driver(config: SiteConfig, clock: SystemClock) -> SiteDriver:
+    """Open every family of devices; first give back what is none of theirs any more."""
+    book = _open_lease_book(config)
+    known = {config.resource_id(device.device_id) for device in config.devices}
+    await asyncio.to_thread(release_orphans, book, known, clock)
+    ledger = FileLedger(config.data_dir, clock)
+    ports = FamilyPorts(clock=clock, book=book, ledger=ledger, tap=NO_TAP)
+    return await open_site(config, ports)
 
 
 def _open_journal(config: SiteConfig, clock: SystemClock) -> Journal:
@@ -229,7 +225,7 @@ async def run_site(config: SiteConfig, clock: SystemClock) -> None:
     ConfigError
         If something a person wrote or set up is wrong: nothing has been started then.
     """
-    driver = await EchonetDriver.open(config, clock=clock, book=_open_lease_book(config))
+    driver = await _open_driver(config, clock)
     journal = _open_journal(config, clock)
     held = HeldMemory(load_memory(journal.state))
     inbox = Inbox(config.site_id, config.zone, held.memory.guards)
@@ -269,7 +265,7 @@ def run(
     verbose: Annotated[bool, typer.Option("--verbose", help="More events. 詳細ログ。")] = False,
 ) -> None:
     """Run the site's agent until Ctrl-C (エージェントを動かす)."""
-    configure_logging(verbose=verbose)
+    configure_logging(logging.DEBUG if verbose else logging.INFO)
     site = load_config(config)
     try:
         asyncio.run(run_site(site, SystemClock()))

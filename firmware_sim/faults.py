@@ -1,8 +1,8 @@
-"""What a faulty device does: a pure decision from the faults in force and a frame.
+"""What can be wrong with a device, of whatever protocol: data, and nothing is decided here.
 
-The shell (:mod:`firmware_sim.devices.node`, :mod:`firmware_sim.server`) asks here whether a
-request is served, refused or only acknowledged, and when which datagrams leave. Faults are
-switched by the scenario's timeline or at run time (:mod:`firmware_sim.control_socket`).
+Faults are switched by the scenario's timeline or at run time
+(:mod:`firmware_sim.control_socket`). What a fault does to bytes that every wire has is in
+:mod:`firmware_sim.wire_faults`; the rest is in the rooms of :mod:`firmware_sim.devices`.
 """
 
 import enum
@@ -10,41 +10,59 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from firmware_sim.devices.contract import Drift
-from protocols.echonet_lite.frame import Esv, Frame, Property
-from protocols.echonet_lite.property_map import encode_property_map
-
 
 class FaultKind(enum.Enum):
     """The faults a device can have.
 
     SILENT sends nothing and does nothing. SLOW serves each request only after ``delay_s``.
-    REFUSING answers every Set with an SNA. DRIFTING works at ``gain`` times the order plus
-    ``offset_w`` and says so. STUCK keeps reporting the measurements of the moment it began,
-    while settings and physics go on. RESTARTED loses settings and leases once and announces
-    itself; it is over at once. DUPLICATE sends every datagram twice, ``delay_s`` apart. LATE
-    serves at once but lets every ``every``-th datagram arrive ``delay_s`` later. WRONG_MAP
-    shows maps that are not true (see :class:`MapFault`). NO_EFFECT acknowledges Sets and does
-    nothing.
+    LATE serves at once but lets every ``every``-th frame arrive ``delay_s`` later. SPLIT sends
+    each frame in two parts, ``delay_s`` apart. DUPLICATE sends every frame twice, ``delay_s``
+    apart. TRUNCATED leaves the end of each frame out. OVER_LONG appends bytes to it.
+    WRONG_TRANSACTION answers with another number than it was asked with. WRONG_UNIT answers
+    as another unit or object than was asked. FLOOD sends ``every`` frames where one is due.
+    HALF_OPEN takes connections and never answers on them.
+
+    EXCEPTION answers every request with the protocol's error. REFUSING answers every write
+    with it. NO_EFFECT acknowledges writes and does nothing. OUT_OF_RANGE measures what cannot
+    be. NO_DATA shows the protocol's codes for "no value". WRONG_MAP shows maps that are not
+    true (see :class:`MapFault`).
+
+    RESTARTED loses settings and leases once and announces itself; it is over at once.
+    ADDRESS_CHANGE is found at ``address`` from now on. CLOCK_JUMP puts the device's own clock
+    ``offset_s`` off. DRIFTING works at ``gain`` times the order plus ``offset_w`` and says so.
+    STUCK keeps reporting the measurements of the moment it began, while settings and physics
+    go on.
     """
 
     SILENT = "silent"
     SLOW = "slow"
+    LATE = "late"
+    WRONG_TRANSACTION = "wrong-transaction"
+    WRONG_UNIT = "wrong-unit"
+    SPLIT = "split"
+    DUPLICATE = "duplicate"
+    TRUNCATED = "truncated"
+    OVER_LONG = "over-long"
+    EXCEPTION = "exception"
     REFUSING = "refusing"
+    NO_EFFECT = "no-effect"
+    OUT_OF_RANGE = "out-of-range"
+    NO_DATA = "no-data"
+    WRONG_MAP = "wrong-map"
+    RESTARTED = "restarted"
+    ADDRESS_CHANGE = "address-change"
+    CLOCK_JUMP = "clock-jump"
+    HALF_OPEN = "half-open"
+    FLOOD = "flood"
     DRIFTING = "drifting"
     STUCK = "stuck"
-    RESTARTED = "restarted"
-    DUPLICATE = "duplicate"
-    LATE = "late"
-    WRONG_MAP = "wrong-map"
-    NO_EFFECT = "no-effect"
 
 
 class MapFault(enum.Enum):
-    """How a property map is wrong.
+    """How a device's list of what it has is wrong.
 
-    COUNT: the number of properties disagrees with the list. MISSING: every second property is
-    left out. EXTRA: properties are claimed that the device does not have.
+    COUNT: the number of entries disagrees with the list. MISSING: every second entry is left
+    out. EXTRA: entries are claimed that the device does not have.
     """
 
     COUNT = "count"
@@ -52,13 +70,20 @@ class MapFault(enum.Enum):
     EXTRA = "extra"
 
 
-class Handling(enum.Enum):
-    """What happens to a request."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """A device that does not do quite what it was told.
 
-    SERVE = "serve"
-    IGNORE = "ignore"
-    REFUSE = "refuse"
-    PRETEND = "pretend"
+    What it works at is ``gain`` times what it should, plus ``offset_w`` (generator frame),
+    within its own limits; at rest it rests. It reports truthfully what it does.
+    """
+
+    gain: float = 1.0
+    offset_w: float = 0.0
+
+    def of(self, power_w: float) -> float:
+        """Power it aims at, W, when it should aim at ``power_w``."""
+        return self.gain * power_w + self.offset_w if power_w else 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,13 +95,17 @@ class Fault:
     kind : FaultKind
         Which.
     delay_s : float
-        For SLOW, DUPLICATE and LATE, >= 0.
+        For SLOW, LATE, SPLIT and DUPLICATE, >= 0.
     gain, offset_w : float
         For DRIFTING; generator frame.
     every : int
-        For LATE, >= 1.
+        For LATE and FLOOD, >= 1.
     variant : MapFault
         For WRONG_MAP.
+    address : str
+        For ADDRESS_CHANGE: the new one.
+    offset_s : float
+        For CLOCK_JUMP, + into the future.
     """
 
     kind: FaultKind
@@ -85,6 +114,8 @@ class Fault:
     offset_w: float = 0.0
     every: int = 1
     variant: MapFault = MapFault.COUNT
+    address: str = ""
+    offset_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,92 +149,8 @@ class FaultState:
         fault = self.active.get(FaultKind.SLOW)
         return 0.0 if fault is None else fault.delay_s
 
-
-_SETS = frozenset({Esv.SET_I, Esv.SET_C, Esv.SET_GET})
-_REFUSALS = {
-    Esv.SET_I: Esv.SET_I_SNA,
-    Esv.SET_C: Esv.SET_C_SNA,
-    Esv.SET_GET: Esv.SET_GET_SNA,
-}
-
-
-def handling(faults: FaultState, frame: Frame) -> Handling:
-    """Decide what happens to a request.
-
-    Parameters
-    ----------
-    faults : FaultState
-        In force now.
-    frame : Frame
-        The request.
-    """
-    if faults.has(FaultKind.SILENT):
-        return Handling.IGNORE
-    if frame.esv in _SETS and faults.has(FaultKind.REFUSING):
-        return Handling.REFUSE
-    if frame.esv in _SETS and faults.has(FaultKind.NO_EFFECT):
-        return Handling.PRETEND
-    return Handling.SERVE
-
-
-def refusal(frame: Frame) -> Frame:
-    """Answer to a Set of which nothing was taken: SNA, EDT echoed, nothing got.
-
-    Notes
-    -----
-    ECHONET Lite Specification 1.13, part II, 4.2.3.
-    """
-    nothing = tuple(Property(entry.epc) for entry in frame.second)
-    return Frame(frame.tid, frame.deoj, frame.seoj, _REFUSALS[frame.esv], frame.properties, nothing)
-
-
-def pretence(frame: Frame) -> Frame | None:
-    """Answer as if a Set had been done; None where a done Set has no answer."""
-    taken = tuple(Property(entry.epc) for entry in frame.properties)
-    if frame.esv is Esv.SET_C:
-        return Frame(frame.tid, frame.deoj, frame.seoj, Esv.SET_RES, taken)
-    if frame.esv is Esv.SET_GET:
-        nothing = tuple(Property(entry.epc) for entry in frame.second)
-        return Frame(frame.tid, frame.deoj, frame.seoj, Esv.SET_GET_SNA, taken, nothing)
-    return None
-
-
-def departures_s(faults: FaultState, number: int) -> tuple[float, ...]:
-    """When copies of a datagram leave.
-
-    Parameters
-    ----------
-    faults : FaultState
-        In force now.
-    number : int
-        How many datagrams the device has sent before, for faults that hit some only.
-
-    Returns
-    -------
-    tuple of float
-        Seconds from now, one for each copy; empty if nothing is sent.
-    """
-    if faults.has(FaultKind.SILENT):
-        return ()
-    late = faults.active.get(FaultKind.LATE)
-    first_s = late.delay_s if late is not None and (number + 1) % late.every == 0 else 0.0
-    twice = faults.active.get(FaultKind.DUPLICATE)
-    return (first_s,) if twice is None else (first_s, first_s + twice.delay_s)
-
-
-def shown_map(epcs: frozenset[int], variant: MapFault) -> bytes:
-    """Encode a property map that is wrong in the given way.
-
-    Parameters
-    ----------
-    epcs : frozenset of int
-        What the device really has.
-    variant : MapFault
-        How the map lies.
-    """
-    if variant is MapFault.MISSING:
-        return encode_property_map(frozenset(sorted(epcs)[::2]))
-    if variant is MapFault.EXTRA:
-        return encode_property_map(epcs | {0xEF, 0xF0, 0xFE})
-    true = encode_property_map(epcs)
-    return bytes((true[0] + 1,)) + true[1:]
+    @property
+    def clock_offset_s(self) -> float:
+        """How far the device's own clock is off, + into the future."""
+        fault = self.active.get(FaultKind.CLOCK_JUMP)
+        return 0.0 if fault is None else fault.offset_s

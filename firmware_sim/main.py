@@ -15,6 +15,8 @@ import structlog
 import typer
 
 from firmware_sim.control_socket import serving
+from firmware_sim.matrix_command import add_matrix
+from firmware_sim.mixed.command import add_site, exit_code
 from firmware_sim.scenario.build import build_sites
 from firmware_sim.scenario.generate import make_scenario
 from firmware_sim.scenario.load import load_scenario
@@ -22,7 +24,7 @@ from firmware_sim.scenario.schema import Scenario
 from firmware_sim.server import SimulationServer
 from firmware_sim.timeline import play
 from firmware_sim.truth import TruthLog
-from protocols.vocabulary.errors import ConfigError
+from protocols.vocabulary.errors import ConfigError, VppError
 
 _EPILOG = (
     "Example: vpp sim --make 2 > two.json && "
@@ -41,6 +43,10 @@ class SystemClock:
     def monotonic_ns(self) -> int:
         """Nanoseconds that never go back."""
         return time.monotonic_ns()
+
+
+add_site(_APP, SystemClock())
+add_matrix(_APP)
 
 
 async def simulate(scenario: Scenario, *, truth: Path | None, control: Path | None) -> None:
@@ -66,8 +72,8 @@ async def simulate(scenario: Scenario, *, truth: Path | None, control: Path | No
     sites = build_sites(scenario, now_s=clock.now().timestamp())
     async with contextlib.AsyncExitStack() as stack:
         log = None if truth is None else stack.enter_context(contextlib.closing(TruthLog(truth)))
-        server = SimulationServer(sites, port=scenario.port, clock=clock, truth=log)
-        stack.callback(server.close)
+        server = SimulationServer(sites, clock=clock, truth=log)
+        stack.push_async_callback(server.close)
         await server.start()
         if control is not None:
             await stack.enter_async_context(serving(server, control))
@@ -107,8 +113,9 @@ def _log_to_stderr(*, as_json: bool) -> None:
     )
 
 
-@_APP.command(epilog=_EPILOG)
+@_APP.callback(invoke_without_command=True, epilog=_EPILOG)
 def sim(  # noqa: PLR0913 - one parameter per option of the command line
+    context: typer.Context,
     *,
     scenario: Annotated[Path | None, typer.Option(help="Scenario to run (JSON).")] = None,
     truth: Annotated[
@@ -127,18 +134,15 @@ def sim(  # noqa: PLR0913 - one parameter per option of the command line
         Path | None, typer.Option(help="Directory with measured household/ and pv/ for --make.")
     ] = None,
 ) -> None:
-    """Run simulated devices on ECHONET Lite, UDP 3610, at loopback addresses (no root)."""
+    """Run simulated devices of any protocol at loopback addresses (no root)."""
     _log_to_stderr(as_json=json_log)
-    try:
-        if make is not None:
-            made = make_scenario(make, seed, data=data)
-            sys.stdout.write(json.dumps(made, indent=1) + "\n")
-            return
-        loaded = _loaded(scenario)
-        asyncio.run(simulate(loaded, truth=truth, control=control))
-    except ConfigError as error:
-        sys.stderr.write(f"vpp sim: {error}\n")
-        raise typer.Exit(2) from None
+    if context.invoked_subcommand is not None:
+        return
+    if make is not None:
+        made = make_scenario(make, seed, data=data)
+        sys.stdout.write(json.dumps(made, indent=1) + "\n")
+        return
+    asyncio.run(simulate(_loaded(scenario), truth=truth, control=control))
 
 
 def _loaded(path: Path | None) -> Scenario:
@@ -154,7 +158,11 @@ def main() -> int:
     Returns
     -------
     int
-        0 after SIGTERM or SIGINT; other codes leave by SystemExit.
+        0 after SIGTERM or SIGINT, 2 for bad input; others leave by SystemExit.
     """
-    _APP(prog_name="vpp sim")
+    try:
+        _APP(prog_name="vpp sim")
+    except VppError as error:
+        sys.stderr.write(f"vpp sim: {error}\n")
+        return exit_code(error)
     return 0

@@ -9,14 +9,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import fsum
 
-from firmware_sim.devices.contract import Span
-from firmware_sim.devices.meter import MeterDevice
-from firmware_sim.devices.node import SimulatedNode
+from firmware_sim.devices.contract import SimulatedDevice, Span
 from firmware_sim.physics.load import LoadState, step_load
-from firmware_sim.physics.meter import step_meter
+from firmware_sim.physics.meter import MeterState, step_meter
 from firmware_sim.physics.ramp import SECONDS_PER_HOUR
+from protocols.templates.template import Template
 
-ORDER = ("pv", "fuel-cell", "heat-pump", "ev-charger", "ev-v2h", "battery")
+ORDER = ("pv", "fuel-cell", "heat-pump", "load", "ev-charger", "ev-v2h", "battery")
+"""Meters beside the site's own come after these; they show the sum and are no part of it."""
+
+_METER = "meter"
 _SHORTEST_S = 1e-3
 _LONGEST_S = 0.25
 
@@ -58,12 +60,32 @@ class Truth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placed:
-    """A device with its place: id, kind, address and node."""
+    """A device with its place.
+
+    Attributes
+    ----------
+    device_id, kind : str
+        Within its site, and what it is.
+    device : SimulatedDevice
+        Itself.
+    address, port : str, int
+        Where it is found (a charger: whom it calls).
+    unit : int
+        Modbus unit id, BACnet device instance, else 1.
+    template : Template or None
+        What it was made from.
+    protocol : str
+        As templates name it.
+    """
 
     device_id: str
     kind: str
+    device: SimulatedDevice
     address: str
-    node: SimulatedNode
+    port: int
+    unit: int = 1
+    template: Template | None = None
+    protocol: str = "echonet-lite"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,22 +99,28 @@ class SitePlan:
     devices : tuple of Placed
         Everything but the meter.
     meter : Placed
-        The meter; its appliance is ``meter_device``.
-    meter_device : MeterDevice
-        Shown the sum after each step.
+        The meter at the grid connection.
+    show_meter : callable
+        Told the sum after each step, with the Unix time.
+    meter_start : MeterState
+        What its counters stand at.
     taken_w : callable
         Household consumption, W, >= 0, at a time of the simulated world in s.
     world_shift_s : float
         World time minus Unix time, s.
+    frequency_hz : callable
+        Of the grid, at a time of the simulated world in s.
     """
 
     site_id: str
     group: str
     devices: tuple[Placed, ...]
     meter: Placed
-    meter_device: MeterDevice
+    show_meter: Callable[[MeterState, float], None]
+    meter_start: MeterState
     taken_w: Callable[[float], float]
     world_shift_s: float
+    frequency_hz: Callable[[float], float]
 
 
 class Site:
@@ -110,17 +138,29 @@ class Site:
         self.plan = plan
         self._now_s = start_s
         self._load = LoadState(power_w=-max(0.0, plan.taken_w(start_s + plan.world_shift_s)))
-        self._devices = tuple(sorted(plan.devices, key=lambda placed: ORDER.index(placed.kind)))
-        self._meter = plan.meter_device.state
+        parts = [placed for placed in plan.devices if placed.kind != _METER]
+        self._devices = tuple(sorted(parts, key=lambda placed: ORDER.index(placed.kind)))
+        self._onlookers = tuple(placed for placed in plan.devices if placed.kind == _METER)
+        self._meter = plan.meter_start
         self._second_began_s = start_s
         self._second_net_wh = self._net_wh()
         self._truths: list[Truth] = []
-        plan.meter_device.show(self._meter, start_s)
+        plan.show_meter(self._meter, start_s)
 
     @property
     def placed(self) -> tuple[Placed, ...]:
         """Every device with an address, the meter last."""
         return (*self.plan.devices, self.plan.meter)
+
+    @property
+    def meter(self) -> MeterState:
+        """What the sum of everything is, and its counters."""
+        return self._meter
+
+    @property
+    def house_w(self) -> float:
+        """Power of the household alone, W, <= 0."""
+        return self._load.power_w
 
     def advance(self, to_s: float) -> None:
         """Step to a Unix time in s; whole seconds are met and written down as truth."""
@@ -147,26 +187,32 @@ class Site:
         self._load = step_load(self._load, taken_w=taken_w, duration_s=duration_s)
         for placed in self._devices:
             others_w = self._load.power_w + fsum(
-                other.node.reading.power_w for other in self._devices if other is not placed
+                other.device.reading.power_w for other in self._devices if other is not placed
             )
-            placed.node.advance(
-                Span(
-                    start_s=self._now_s,
-                    end_s=end_s,
-                    world_shift_s=plan.world_shift_s,
-                    house_w=self._load.power_w,
-                    others_w=others_w,
-                    drift=placed.node.faults.drift,
-                )
-            )
-        readings = [placed.node.reading for placed in self._devices]
+            placed.device.advance(self._span(placed, end_s, others_w=others_w))
+        readings = [placed.device.reading for placed in self._devices]
         self._meter = step_meter(
             self._meter,
             powers_w=[self._load.power_w, *(reading.power_w for reading in readings)],
             means_w=[self._load.mean_w, *(reading.mean_w for reading in readings)],
             duration_s=duration_s,
         )
-        plan.meter_device.show(self._meter, end_s)
+        plan.show_meter(self._meter, end_s)
+        for placed in (*self._onlookers, plan.meter):
+            placed.device.advance(self._span(placed, end_s, others_w=self._meter.power_w))
+
+    def _span(self, placed: Placed, end_s: float, *, others_w: float) -> Span:
+        """Tell a device about the step."""
+        plan = self.plan
+        return Span(
+            start_s=self._now_s,
+            end_s=end_s,
+            world_shift_s=plan.world_shift_s,
+            house_w=self._load.power_w,
+            others_w=others_w,
+            drift=placed.device.faults.drift,
+            frequency_hz=plan.frequency_hz(end_s + plan.world_shift_s),
+        )
 
     def _truth(self, second: int) -> Truth:
         """Write down the second that has just ended."""
@@ -174,7 +220,7 @@ class Site:
         hours = (second - self._second_began_s) / SECONDS_PER_HOUR
         mean_w = (net_wh - self._second_net_wh) / hours
         self._second_began_s, self._second_net_wh = float(second), net_wh
-        readings = {placed.device_id: placed.node.reading for placed in self._devices}
+        readings = {placed.device_id: placed.device.reading for placed in self._devices}
         return Truth(
             time_s=second,
             site_id=self.plan.site_id,

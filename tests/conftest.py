@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 import structlog
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).parents[1]
 PEERS = ROOT / ".peers"
@@ -36,10 +38,32 @@ def _echonet_lite() -> str:
     return str(folder)
 
 
+def _ocpp_rpc() -> str:
+    _program("node")
+    folder = PEERS / "node_modules" / "ocpp-rpc"
+    if not (folder / "package.json").is_file():
+        pytest.skip(f"npm ocpp-rpc is not in .peers: {INSTALL}")
+    return str(folder)
+
+
 def _pychonet() -> str:
     found = importlib.util.find_spec("pychonet")
     if found is None or found.origin is None:
         pytest.skip("pychonet is not installed: it comes with the extra dev")
+    return found.origin
+
+
+def _uecho() -> str:
+    python = Path(__file__).parents[1] / ".peers" / "python" / "bin" / "python"
+    if not python.is_file():
+        pytest.skip(f"uecho is not installed: {INSTALL}")
+    return str(python)
+
+
+def _bac0() -> str:
+    found = importlib.util.find_spec("BAC0")
+    if found is None or found.origin is None:
+        pytest.skip("BAC0 is not installed: it comes with the extra dev")
     return found.origin
 
 
@@ -56,10 +80,33 @@ def _namespaces() -> str:
 
 
 _FINDERS: dict[str, Callable[[], str]] = {
+    "BAC0": _bac0,
     "echonet-lite": _echonet_lite,
     "namespaces": _namespaces,
+    "ocpp-rpc": _ocpp_rpc,
     "pychonet": _pychonet,
+    "uecho": _uecho,
 }
+
+
+ANYWHERE = ("tests/architecture/", "tests/property/", "tests/unit/protocols/", "tests/unit/models/")
+"""Folders whose tests open no socket: any process may run any of their files."""
+APART = "tests/conformance/hostility/"
+"""Folder whose tests mostly wait, at addresses of their own: any process, a file at a time."""
+
+
+class Shares(LoadScopeScheduling):
+    """Shares the tests out among processes so that no two want the same address."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return file if file.startswith((*ANYWHERE, APART)) else "this machine"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Shares:
+    """Share out as :class:`Shares` says."""
+    return Shares(config, log)
 
 
 @pytest.fixture

@@ -5,17 +5,25 @@ checked here, so that nothing is half done when a site cannot start.
 """
 
 import tomllib
-from collections.abc import Callable, Mapping
-from ipaddress import AddressValueError, IPv4Address
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
+from edge_agent.config.addresses import group_address, interface_address, node_address
+from edge_agent.config.devices import at, checked_devices
 from edge_agent.config.explain import first_problem
-from edge_agent.config.schema import DeviceSection, ForecastSection, SiteFile
+from edge_agent.config.schema import (
+    BacnetSection,
+    EchonetSection,
+    ForecastSection,
+    OcppSection,
+    SiteFile,
+)
 from edge_agent.config.site import (
+    BacnetConfig,
     Broker,
     DeviceConfig,
     EchonetConfig,
@@ -23,6 +31,8 @@ from edge_agent.config.site import (
     LimitsConfig,
     LinkConfig,
     LocationConfig,
+    ModbusConfig,
+    OcppConfig,
     SiteConfig,
     TariffConfig,
 )
@@ -30,17 +40,6 @@ from protocols.vocabulary.errors import ConfigError
 from protocols.vocabulary.identifiers import SiteId, ZoneId, checked_name
 from protocols.vocabulary.resource import ResourceKind
 
-_EOJ_CLASSES: Final[Mapping[ResourceKind, tuple[str, ...]]] = {
-    ResourceKind.BATTERY: ("027D",),
-    ResourceKind.PV: ("0279",),
-    ResourceKind.EV_CHARGER: ("02A1",),
-    ResourceKind.EV_V2H: ("027E",),
-    ResourceKind.FUEL_CELL: ("027C",),
-    ResourceKind.HEAT_PUMP: ("026B",),
-    ResourceKind.METER: ("0288", "028D", "02A5"),
-}
-_EOJ_DIGITS: Final = 6
-_NODE_ID_DIGITS: Final = 34
 _PORTS: Final[Mapping[str, int]] = {"mqtt": 1883, "mqtts": 8883}
 
 
@@ -86,15 +85,14 @@ def _parsed(path: Path) -> dict[str, object]:
 
 
 def _site(site_file: SiteFile, folder: Path) -> SiteConfig:
-    devices = tuple(_device(i, section) for i, section in enumerate(site_file.devices))
-    _check_together(devices)
+    devices = checked_devices(site_file.devices)
+    _check_sections(site_file, devices)
     pv_peak_w = site_file.pv.peak_w if site_file.pv is not None else 0.0
     if pv_peak_w == 0.0 and any(device.kind is ResourceKind.PV for device in devices):
         raise ConfigError("pv.peak_w: missing, but devices has one of kind 'pv'; its rating in W")
-    echonet = site_file.echonet
     return SiteConfig(
-        site_id=SiteId(_at("site_id", lambda: checked_name(site_file.site_id, "site id"))),
-        zone=ZoneId(_at("zone", lambda: checked_name(site_file.zone, "zone id"))),
+        site_id=SiteId(at("site_id", lambda: checked_name(site_file.site_id, "site id"))),
+        zone=ZoneId(at("zone", lambda: checked_name(site_file.zone, "zone id"))),
         data_dir=_data_dir(site_file.data_dir, folder),
         link=LinkConfig(
             brokers=tuple(_broker(i, url) for i, url in enumerate(site_file.link.brokers)),
@@ -103,12 +101,10 @@ def _site(site_file: SiteFile, folder: Path) -> SiteConfig:
         limits=LimitsConfig(**site_file.limits.model_dump()),
         tariff=TariffConfig(**site_file.tariff.model_dump()),
         location=LocationConfig(**site_file.location.model_dump()),
-        echonet=EchonetConfig(
-            address=_address("echonet.address", echonet.address),
-            port=echonet.port,
-            group=_group("echonet.group", echonet.group),
-            timeout_s=echonet.timeout_s,
-        ),
+        echonet=_echonet(site_file.echonet),
+        modbus=ModbusConfig(timeout_s=site_file.modbus.timeout_s),
+        bacnet=_bacnet(site_file.bacnet),
+        ocpp=_ocpp(site_file.ocpp, folder),
         journal=JournalConfig(**site_file.journal.model_dump()),
         pv_peak_w=pv_peak_w,
         forecast_model=_forecast_model(site_file.forecast, folder),
@@ -116,11 +112,56 @@ def _site(site_file: SiteFile, folder: Path) -> SiteConfig:
     )
 
 
-def _at(key: str, check: Callable[[], str]) -> str:
-    try:
-        return check()
-    except ConfigError as error:
-        raise ConfigError(f"{key}: {error}") from None
+def _check_sections(site_file: SiteFile, devices: tuple[DeviceConfig, ...]) -> None:
+    """Refuse a device whose protocol has no section where it needs one."""
+    sections: Mapping[str, tuple[str, object]] = {
+        "echonet-lite": ("echonet", site_file.echonet),
+        "bacnet": ("bacnet", site_file.bacnet),
+        "ocpp": ("ocpp", site_file.ocpp),
+    }
+    for index, device in enumerate(devices):
+        name, section = sections.get(device.protocol, ("", device))
+        if section is None:
+            raise ConfigError(
+                f"{name}: is missing, but devices[{index}] ({device.device_id!r}) speaks "
+                f"{device.protocol}; write [{name}] with the gateway's own address"
+            )
+
+
+def _echonet(section: EchonetSection | None) -> EchonetConfig | None:
+    if section is None:
+        return None
+    return EchonetConfig(
+        address=at("echonet.address", lambda: node_address(section.address)),
+        port=section.port,
+        group=at("echonet.group", lambda: group_address(section.group)),
+        timeout_s=section.timeout_s,
+    )
+
+
+def _bacnet(section: BacnetSection | None) -> BacnetConfig | None:
+    if section is None:
+        return None
+    return BacnetConfig(
+        address=at("bacnet.address", lambda: interface_address(section.address)),
+        port=section.port,
+        device_instance=section.device_instance,
+        priority=section.priority,
+    )
+
+
+def _ocpp(section: OcppSection | None, folder: Path) -> OcppConfig | None:
+    if section is None:
+        return None
+    if (section.certificate is None) != (section.key is None):
+        raise ConfigError("ocpp.key: TLS needs certificate and key, both or neither")
+    return OcppConfig(
+        address=at("ocpp.address", lambda: node_address(section.address)),
+        port=section.port,
+        password=section.password,
+        certificate=None if section.certificate is None else folder / section.certificate,
+        key=None if section.key is None else folder / section.key,
+    )
 
 
 def _forecast_model(section: ForecastSection | None, folder: Path) -> Path | None:
@@ -153,97 +194,3 @@ def _broker(index: int, url: str) -> Broker:
     return Broker(
         host=parts.hostname, port=port or _PORTS[parts.scheme], tls=parts.scheme == "mqtts"
     )
-
-
-def _address(key: str, text: str) -> str:
-    try:
-        address = IPv4Address(text)
-    except AddressValueError:
-        raise ConfigError(f"{key}: {text!r} is not an IPv4 address like 192.168.1.20") from None
-    if address.is_multicast:
-        raise ConfigError(f"{key}: {text} is a multicast group, not the address of one node")
-    return str(address)
-
-
-def _group(key: str, text: str) -> str:
-    try:
-        address = IPv4Address(text)
-    except AddressValueError:
-        address = None
-    if address is None or not address.is_multicast:
-        raise ConfigError(f"{key}: {text!r} is not an IPv4 multicast group like 224.0.23.0")
-    return str(address)
-
-
-def _device(index: int, section: DeviceSection) -> DeviceConfig:
-    where = f"devices[{index}]"
-    kind = ResourceKind(section.kind)
-    if section.soc_min >= section.soc_max:
-        raise ConfigError(
-            f"{where}.soc_min: {section.soc_min:g} must be below soc_max {section.soc_max:g}"
-        )
-    return DeviceConfig(
-        device_id=_at(f"{where}.id", lambda: checked_name(section.id, "device id")),
-        kind=kind,
-        protocol=section.protocol,
-        address=_address(f"{where}.address", section.address),
-        eoj=_eoj(f"{where}.eoj", section.eoj, kind),
-        node_id=_node_id(f"{where}.node_id", section.node_id),
-        **section.model_dump(exclude={"id", "kind", "protocol", "address", "eoj", "node_id"}),
-    )
-
-
-def _eoj(key: str, text: str, kind: ResourceKind) -> str:
-    digits = text.upper()
-    if len(digits) != _EOJ_DIGITS or not _is_hexadecimal(digits) or digits.endswith("00"):
-        raise ConfigError(
-            f"{key}: {text!r} is not an ECHONET object; six hexadecimal digits: class group, "
-            "class, instance 01..7F, like '027D01'"
-        )
-    classes = _EOJ_CLASSES.get(kind)
-    if classes is not None and digits[:4] not in classes:
-        raise ConfigError(
-            f"{key}: {text!r} is class {digits[:4]}, but kind {kind.value!r} is class "
-            f"{' or '.join(classes)}"
-        )
-    return digits
-
-
-def _node_id(key: str, text: str | None) -> str | None:
-    if text is None:
-        return None
-    digits = text.upper()
-    if len(digits) != _NODE_ID_DIGITS or not _is_hexadecimal(digits) or digits[:2] != "FE":
-        raise ConfigError(
-            f"{key}: {text!r} is not an identification number (EPC 83): 34 hexadecimal digits "
-            "beginning with FE"
-        )
-    return digits
-
-
-def _is_hexadecimal(digits: str) -> bool:
-    return all(digit in "0123456789ABCDEF" for digit in digits)
-
-
-def _check_together(devices: tuple[DeviceConfig, ...]) -> None:
-    ids: dict[str, int] = {}
-    objects: dict[tuple[str, str], int] = {}
-    for index, device in enumerate(devices):
-        first = ids.setdefault(device.device_id, index)
-        if first != index:
-            raise ConfigError(
-                f"devices[{index}].id: {device.device_id!r} is already the id of devices[{first}]"
-            )
-        first = objects.setdefault((device.address, device.eoj), index)
-        if first != index:
-            raise ConfigError(
-                f"devices[{index}].eoj: {device.eoj} at {device.address} is already devices"
-                f"[{first}] ({devices[first].device_id!r})"
-            )
-    meters = [i for i, device in enumerate(devices) if device.kind is ResourceKind.METER]
-    if not meters:
-        raise ConfigError("devices: has no meter; exactly one device must have kind 'meter'")
-    if len(meters) > 1:
-        raise ConfigError(
-            f"devices[{meters[1]}].kind: a second meter; devices[{meters[0]}] is the site's meter"
-        )

@@ -66,7 +66,32 @@ class EchonetSection(_Section):
     address: str
     port: Annotated[int, Field(ge=1, le=65535)] = 3610
     group: str = "224.0.23.0"
-    timeout_s: Annotated[float, Field(ge=0.05, le=30.0)] = 2.0
+    timeout_s: Annotated[float | None, Field(ge=0.05, le=30.0)] = None
+
+
+class ModbusSection(_Section):
+    """``[modbus]``."""
+
+    timeout_s: Annotated[float | None, Field(ge=0.05, le=30.0)] = None
+
+
+class BacnetSection(_Section):
+    """``[bacnet]``; the priorities that save life and machines (1..5) are not ours to use."""
+
+    address: str
+    port: Annotated[int, Field(ge=1, le=65535)] = 47808
+    device_instance: Annotated[int, Field(ge=0, le=4_194_302)] = 4_190_000
+    priority: Annotated[int, Field(ge=7, le=16)] = 10
+
+
+class OcppSection(_Section):
+    """``[ocpp]``."""
+
+    address: str
+    port: Annotated[int, Field(ge=1, le=65535)] = 8887
+    password: Annotated[str | None, Field(min_length=16, max_length=40)] = None
+    certificate: str | None = None
+    key: str | None = None
 
 
 class JournalSection(_Section):
@@ -80,13 +105,15 @@ class DeviceSection(_Section):
     """One ``[[devices]]``."""
 
     id: str
-    kind: Literal[
-        "battery", "pv", "ev-charger", "ev-v2h", "fuel-cell", "heat-pump", "load", "meter"
-    ]
-    protocol: Literal["echonet-lite"]
-    address: str
-    eoj: str
-    node_id: str | None = None
+    template: str | None = None
+    kind: (
+        Literal["battery", "pv", "ev-charger", "ev-v2h", "fuel-cell", "heat-pump", "load", "meter"]
+        | None
+    ) = None
+    protocol: Literal["echonet-lite", "sunspec", "modbus", "bacnet", "ocpp"] | None = None
+    address: str = ""
+    eoj: str | None = None
+    identity: str | None = None
     power_w_min: Annotated[float | None, Field(ge=-1e7, le=0.0)] = None
     power_w_max: Annotated[float | None, Field(ge=0.0, le=1e7)] = None
     ramp_w_per_s: Annotated[float | None, Field(gt=0.0, le=1e7)] = None
@@ -96,6 +123,7 @@ class DeviceSection(_Section):
     efficiency_charge: _Efficiency = 0.95
     efficiency_discharge: _Efficiency = 0.95
     degradation_jpy_per_kwh: _Wear = 0.0
+    parent: str | None = None
 
 
 class SiteFile(_Section):
@@ -108,7 +136,10 @@ class SiteFile(_Section):
     limits: LimitsSection
     tariff: TariffSection
     location: LocationSection
-    echonet: EchonetSection
+    echonet: EchonetSection | None = None
+    modbus: ModbusSection = ModbusSection()
+    bacnet: BacnetSection | None = None
+    ocpp: OcppSection | None = None
     pv: PvSection | None = None
     forecast: ForecastSection | None = None
     journal: JournalSection = JournalSection()

@@ -96,14 +96,72 @@ class EchonetConfig:
         UDP port; 3610 by the specification.
     group : str
         IPv4 multicast group; 224.0.23.0 by the specification.
-    timeout_s : float
-        How long an answer may take, s.
+    timeout_s : float or None
+        How long an answer may take, s; None: what each device's template says, else 2 s.
     """
 
     address: str
     port: int
     group: str
-    timeout_s: float
+    timeout_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModbusConfig:
+    """How Modbus devices are spoken with, SunSpec or not.
+
+    Attributes
+    ----------
+    timeout_s : float or None
+        How long an answer may take, s; None: what each device's template says.
+    """
+
+    timeout_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BacnetConfig:
+    """The gateway's own BACnet/IP device.
+
+    Attributes
+    ----------
+    address : str
+        IPv4 address of the interface with the prefix of its network, ``"10.0.0.5/24"``.
+    port : int
+        UDP port; 47808 by the standard.
+    device_instance : int
+        Of the gateway's own device object, 0..4194302.
+    priority : int
+        At which we command, 1..16; 8 is the manual operator's.
+    """
+
+    address: str
+    port: int
+    device_instance: int
+    priority: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OcppConfig:
+    """The gateway's own central system that chargers call.
+
+    Attributes
+    ----------
+    address : str
+        IPv4 address it listens at.
+    port : int
+        TCP port.
+    password : str or None
+        What chargers must present (HTTP basic authentication); None: nothing.
+    certificate, key : Path or None
+        PEM files for TLS; None: none.
+    """
+
+    address: str
+    port: int
+    password: str | None = None
+    certificate: Path | None = None
+    key: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,14 +191,19 @@ class DeviceConfig:
     kind : ResourceKind
         What it is.
     protocol : str
-        Name of the driver, ``"echonet-lite"``.
+        ``"echonet-lite"``, ``"sunspec"``, ``"modbus"``, ``"bacnet"`` or ``"ocpp"``.
     address : str
-        IPv4 address.
+        In the syntax of its protocol (:mod:`edge_agent.config.addresses`); empty for a
+        charger, which calls us.
     eoj : str
-        ECHONET object, six upper-case hexadecimal digits such as ``"027D01"``.
-    node_id : str or None
-        Identification number (EPC 83), upper-case hexadecimal; finds the device again when
-        its address changes.
+        ECHONET object, six upper-case hexadecimal digits such as ``"027D01"``; empty for
+        other protocols.
+    template_id : str or None
+        Its product family; None for an ECHONET device known by its class alone.
+    identity : str or None
+        What stays when the address changes: ECHONET identification number (EPC 83) in
+        upper-case hexadecimal, SunSpec ``maker/model/serial``, BACnet device instance,
+        charge point id.
     power_w_min, power_w_max : float or None
         Bounds in W, generator frame, ``min <= 0 <= max``; None: what the device states.
     ramp_w_per_s : float or None
@@ -153,14 +216,18 @@ class DeviceConfig:
         One-way efficiencies, 0 < e <= 1.
     degradation_jpy_per_kwh : float
         Wear per kWh through the storage, >= 0.
+    parent : str or None
+        Device id of the power conditioner it is behind, whose power contains its own; None
+        if it is behind none, or the conditioner states it itself (ECHONET 02A5, EPC E8).
     """
 
     device_id: str
     kind: ResourceKind
     protocol: str
     address: str
-    eoj: str
-    node_id: str | None = None
+    eoj: str = ""
+    template_id: str | None = None
+    identity: str | None = None
     power_w_min: float | None = None
     power_w_max: float | None = None
     ramp_w_per_s: float | None = None
@@ -170,6 +237,7 @@ class DeviceConfig:
     efficiency_charge: float = 0.95
     efficiency_discharge: float = 0.95
     degradation_jpy_per_kwh: float = 0.0
+    parent: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,8 +253,12 @@ class SiteConfig:
     data_dir : Path
         Absolute, or relative to the working directory; the loader resolves it against the
         folder of the file.
-    link, limits, tariff, location, echonet, journal
+    link, limits, tariff, location, journal
         The sections of the file.
+    echonet, bacnet, ocpp
+        Sections of protocols; None where the file has none, and then no such device either.
+    modbus : ModbusConfig
+        Section of Modbus.
     pv_peak_w : float
         Rated power of the PV in W, 0 without PV.
     forecast_model : Path or None
@@ -203,11 +275,14 @@ class SiteConfig:
     limits: LimitsConfig
     tariff: TariffConfig
     location: LocationConfig
-    echonet: EchonetConfig
+    echonet: EchonetConfig | None
     journal: JournalConfig
     pv_peak_w: float
     forecast_model: Path | None
     devices: tuple[DeviceConfig, ...]
+    modbus: ModbusConfig = ModbusConfig()
+    bacnet: BacnetConfig | None = None
+    ocpp: OcppConfig | None = None
 
     @property
     def meter(self) -> DeviceConfig:
@@ -218,6 +293,10 @@ class SiteConfig:
     def journal_path(self) -> Path:
         """The journal's file."""
         return self.data_dir / f"{self.site_id}.journal.sqlite"
+
+    def devices_of(self, *protocols: str) -> tuple[DeviceConfig, ...]:
+        """Devices of some protocols, in the order of the file."""
+        return tuple(device for device in self.devices if device.protocol in protocols)
 
     def resource_id(self, device_id: str) -> ResourceId:
         """``<site>/<device>``, the name the rest of the world uses."""

@@ -29,6 +29,7 @@ from edge_agent.control.inputs import (
 from edge_agent.control.leases import Wish, Written, capped, resting, write
 from edge_agent.control.limits import Limit, Relaxed, ScopeKind, in_order
 from edge_agent.control.observe import Residual, Seen, members_of, moved_of, residual_of, see
+from edge_agent.control.reserve import grant_of, missing_headroom, terms_of
 from edge_agent.control.shares import Owed, owed
 from edge_agent.control.supply import takes_limit_only
 from protocols.vocabulary.identifiers import NO_SIGNAL, ResourceId
@@ -123,7 +124,13 @@ def _steer(scene: _Scene, residual_w: float) -> tuple[Decision, ControlState]:
     wanted_w, reason = _wanted(scene, windows, residual_w, correction_w=correction_w)
     answer = balance(windows, bounds, wanted_w)
     wishes |= _wishes(windows, bounds, answer, reason=reason)
-    written = write(inputs, scene.state, scene.seen, wishes=wishes)
+    terms = terms_of(inputs, scene.seen)
+    lent = () if terms is None else terms.members
+    written = write(inputs, scene.state, scene.seen, wishes=wishes, lent=lent)
+    powers_w = {
+        one.resource_id: power_w for one, power_w in zip(windows.seen, answer.powers_w, strict=True)
+    }
+    grant = grant_of(inputs, terms, bounds=bounds, powers_w=powers_w, sequence=written.sequence)
     target_w = _target(scene, residual_w, answer)
     decision = replace(
         _decision(scene, written, wishes, reason=reason),
@@ -132,11 +139,14 @@ def _steer(scene: _Scene, residual_w: float) -> tuple[Decision, ControlState]:
         shortfall_w=_shortfall(answer, wanted_w),
         price_jpy_per_kwh=answer.price,
         relaxed=bounds.relaxed
-        + _unmet(scene, bounds, windows, gap_w=wanted_w - answer.within_limits_w),
+        + _unmet(scene, bounds, windows, gap_w=wanted_w - answer.within_limits_w)
+        + missing_headroom(grant),
+        grant=grant,
     )
     need_w = wanted_w - correction_w
     state = _remember(scene, written, need_w=need_w, correction_w=correction_w)
-    return decision, replace(state, saturated=answer.saturated)
+    sequence = state.sequence if grant is None else grant.sequence_last
+    return decision, replace(state, saturated=answer.saturated, sequence=sequence)
 
 
 def _overridden(scene: _Scene) -> dict[ResourceId, float]:
@@ -185,13 +195,20 @@ def _correction(scene: _Scene, windows: Windows) -> float:
     They may be anywhere between what was needed of them in the last cycles, give or take what
     they have just moved: then they are on their way. Only what lies outside is an error. A
     change of the load is none: the residual has it already. It does not grow while the need was
-    out of reach or a device does not move, and begins at zero with each obligation.
+    out of reach or a device does not move, and begins at zero with each obligation. While the
+    primary loop moves devices it stays what it is.
     """
     state = scene.state
     if scene.owed is None or not _same_obligations(scene):
         return 0.0
     correction_w = state.correction_w
-    settled = len(state.needs_w) == NEEDS_KEPT and not state.saturated and _same_members(scene)
+    moving = any(one.response_w for one in windows.seen)
+    settled = (
+        not moving
+        and len(state.needs_w) == NEEDS_KEPT
+        and not state.saturated
+        and _same_members(scene)
+    )
     if settled and not any(one.idle_cycles for one in windows.seen):
         given_w = math.fsum(one.power_w or 0.0 for one in windows.seen)
         moved_w = moved_of(scene.seen)

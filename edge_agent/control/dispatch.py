@@ -148,8 +148,9 @@ def _reachable(one: Seen, allowed: Range, parameters: ControlParameters) -> Rang
             low_w=min(allowed.low_w, top_w), high_w=top_w, low_by=allowed.low_by, high_by="source"
         )
     step_w = one.binding.resource.ramp_w_per_s * parameters.ramp_horizon_s
-    low_w = min(max(allowed.low_w, one.power_w - step_w), allowed.high_w)
-    high_w = max(min(allowed.high_w, one.power_w + step_w), low_w)
+    stands_w = one.power_w - one.response_w
+    low_w = min(max(allowed.low_w, stands_w - step_w), allowed.high_w)
+    high_w = max(min(allowed.high_w, stands_w + step_w), low_w)
     return Range(low_w=low_w, high_w=high_w, low_by="ramp", high_by="ramp")
 
 

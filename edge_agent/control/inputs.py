@@ -10,8 +10,10 @@ import enum
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from edge_agent.control.grant import Grant, PrimaryReport
 from edge_agent.control.limits import Limit, Relaxed
 from edge_agent.control.plan import Plan
+from edge_agent.control.records import LATER
 from protocols.vocabulary.commitment import Commitment
 from protocols.vocabulary.identifiers import (
     NO_SIGNAL,
@@ -124,6 +126,8 @@ class Frame:
         The image's points in order, so that a journaled image need not repeat their names.
     parameters : ControlParameters
         Numbers of the balance.
+    primary_members : tuple of ResourceId or None
+        Devices that a step test found able to give primary reserve; None without a test.
     """
 
     site_id: SiteId
@@ -134,6 +138,7 @@ class Frame:
     tariff: Tariff
     points: tuple[PointId, ...]
     parameters: ControlParameters = field(default_factory=ControlParameters)
+    primary_members: tuple[ResourceId, ...] | None = field(default=None, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +173,8 @@ class CycleInputs:
         Forecast for now of the power nobody controls, W.
     plan : Plan or None
         The plan in force; a plan that comes late is simply not in here yet.
+    primary : PrimaryReport or None
+        What the primary loop did since the cycle before; None while nothing is lent to it.
     """
 
     cycle: int
@@ -180,6 +187,7 @@ class CycleInputs:
     mode: Mode
     forecast_uncontrolled_w: float | None = None
     plan: Plan | None = None
+    primary: PrimaryReport | None = None
 
 
 class ShareSource(enum.IntEnum):
@@ -359,6 +367,8 @@ class Decision:
         Limits that gave way.
     signal_id : SignalId
         The signal in force; telemetry echoes it.
+    grant : Grant or None
+        Devices lent to the primary loop; the cycle does not write to them.
     """
 
     cycle: int
@@ -378,3 +388,4 @@ class Decision:
     ranges: tuple[ResourceRange, ...]
     relaxed: tuple[Relaxed, ...]
     signal_id: SignalId
+    grant: Grant | None = field(default=None, metadata=LATER)

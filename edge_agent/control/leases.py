@@ -6,7 +6,7 @@ and it is released. Called by decide.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -59,6 +59,7 @@ def write(
     seen: Sequence[Seen],
     *,
     wishes: Mapping[ResourceId, Wish],
+    lent: Collection[ResourceId] = (),
 ) -> Written:
     """Turn wishes into leases.
 
@@ -70,6 +71,8 @@ def write(
         Every controllable resource.
     wishes : mapping of ResourceId to Wish
         A resource without a wish keeps its lease until it ends.
+    lent : collection of ResourceId
+        Devices that the primary loop writes to; they are only remembered.
 
     Returns
     -------
@@ -84,7 +87,9 @@ def write(
     for one in seen:
         held = _still_held(inputs, one)
         wish = wishes.get(one.resource_id)
-        if wish is None:
+        if one.resource_id in lent:
+            pass
+        elif wish is None:
             if held is None and one.memory.setpoint is not None:
                 releases.append(Release(resource_id=one.resource_id, reason="lease.ended"))
         elif wish.power_w is None:

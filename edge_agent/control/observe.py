@@ -6,7 +6,7 @@ a device that has not yet answered its last setpoint is not corrected twice. Cal
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edge_agent.control.inputs import (
     Binding,
@@ -47,6 +47,8 @@ class Seen:
         Cycles in which it was asked to move and did not.
     counted : bool
         Whether power (and SoC, for a store) are known.
+    response_w : float
+        Part of its power that answers the grid's frequency, as told by the primary loop, W.
     """
 
     binding: Binding
@@ -55,6 +57,7 @@ class Seen:
     memory: ResourceMemory
     idle_cycles: int
     counted: bool
+    response_w: float = 0.0
 
     @property
     def resource_id(self) -> ResourceId:
@@ -95,6 +98,10 @@ def _see_one(inputs: CycleInputs, binding: Binding, memory: ResourceMemory | Non
     """Look at one resource."""
     if memory is None:
         memory = ResourceMemory(resource_id=binding.resource.resource_id)
+    report = inputs.primary
+    told = None if report is None else report.told(memory.resource_id)
+    if told is not None and told.setpoint is not None:
+        memory = replace(memory, setpoint=told.setpoint)
     power_w = _finite(inputs.image.value(binding.power_point))
     soc = None
     if binding.soc_point is not None:
@@ -107,6 +114,7 @@ def _see_one(inputs: CycleInputs, binding: Binding, memory: ResourceMemory | Non
         memory=memory,
         idle_cycles=_idle_cycles(binding, memory, power_w),
         counted=counted,
+        response_w=0.0 if told is None else told.response_w,
     )
 
 
@@ -177,6 +185,8 @@ def residual_of(inputs: CycleInputs, state: ControlState, seen: tuple[Seen, ...]
     moved_w = abs(
         math.fsum((one.power_w or 0.0) - (one.memory.power_w or 0.0) for one in seen if one.counted)
     )
+    if inputs.primary is not None:
+        moved_w = max(moved_w, inputs.primary.moved_w)
     parameters = inputs.frame.parameters
     innovation_w = raw_w - before_w
     feigned_w = min(abs(innovation_w), moved_w)

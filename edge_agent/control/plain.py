@@ -10,6 +10,7 @@ from typing import TypeVar, cast
 import msgpack
 import numpy as np
 
+from edge_agent.control.grant import PrimaryReport
 from edge_agent.control.inputs import (
     ControlState,
     CycleInputs,
@@ -30,6 +31,8 @@ from protocols.vocabulary.measurement import Measurement, ProcessImage, Quality
 from protocols.vocabulary.mode import Mode
 
 VERSION = 1
+_PARTS_AT_FIRST = 10
+"""Parts of packed inputs before there was a primary loop; its report is the eleventh."""
 DIGEST_BYTES = 12
 NO_VALUE = 0x80
 """Bit of a quality byte that says that there is no number."""
@@ -86,23 +89,21 @@ def unpack_decision(data: bytes) -> Decision:
 def pack_inputs(inputs: CycleInputs) -> bytes:
     """Pack what a cycle knew, naming frame and plan by their ids."""
     signal = None if inputs.signal is None else to_plain(HeldSignal, inputs.signal)
-    return cast(
-        "bytes",
-        msgpack.packb(
-            [
-                VERSION,
-                inputs.frame_id,
-                None if inputs.plan is None else inputs.plan.plan_id,
-                inputs.cycle,
-                inputs.slot_s,
-                microseconds(inputs.now),
-                _plain_image(inputs.image, inputs.frame.points),
-                signal,
-                int(inputs.mode),
-                inputs.forecast_uncontrolled_w,
-            ]
-        ),
-    )
+    parts = [
+        VERSION,
+        inputs.frame_id,
+        None if inputs.plan is None else inputs.plan.plan_id,
+        inputs.cycle,
+        inputs.slot_s,
+        microseconds(inputs.now),
+        _plain_image(inputs.image, inputs.frame.points),
+        signal,
+        int(inputs.mode),
+        inputs.forecast_uncontrolled_w,
+    ]
+    if inputs.primary is not None:
+        parts.append(to_plain(PrimaryReport, inputs.primary))
+    return cast("bytes", msgpack.packb(parts))
 
 
 def references(data: bytes) -> tuple[str, str | None]:
@@ -128,6 +129,7 @@ def unpack_inputs(data: bytes, *, frame: Frame, plan: Plan | None) -> CycleInput
     """
     parts = _opened(data)
     signal = None if parts[7] is None else from_plain(HeldSignal, parts[7])
+    primary = from_plain(PrimaryReport, parts[10]) if len(parts) > _PARTS_AT_FIRST else None
     return CycleInputs(
         frame=frame,
         frame_id=cast("str", parts[1]),
@@ -139,6 +141,7 @@ def unpack_inputs(data: bytes, *, frame: Frame, plan: Plan | None) -> CycleInput
         signal=signal,
         mode=Mode(cast("int", parts[8])),
         forecast_uncontrolled_w=cast("float | None", parts[9]),
+        primary=primary,
     )
 
 

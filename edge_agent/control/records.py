@@ -17,6 +17,12 @@ from typing import Any, NewType, TypeVar, Union, cast, get_args, get_origin, get
 import numpy as np
 
 Record = TypeVar("Record")
+LATER: Mapping[str, object] = types.MappingProxyType({"later": True})
+"""Metadata of a field that was added to a record which older journals hold without it.
+
+Such fields stand last and default to None; while they are None they are left out, so that old
+bytes stay readable and a record without them keeps the bytes it always had.
+"""
 Encode = Callable[[Any], object]
 Decode = Callable[[Any], Any]
 Codec = tuple[Encode | None, Decode | None]
@@ -150,6 +156,7 @@ def _decode_array(plain: tuple[list[int], bytes]) -> object:
 def _codec_of_record(kind: type) -> Codec:
     """Codec of a dataclass: its fields in order."""
     names = [field.name for field in fields(kind)]
+    later = sum(field.metadata == LATER for field in fields(kind))
     hints = get_type_hints(kind)
     codecs = [codec_of(hints[name]) for name in names]
     encoders = [encode for encode, _ in codecs]
@@ -162,17 +169,27 @@ def _codec_of_record(kind: type) -> Codec:
             return (single(record),)
 
     def encode_fields(record: object) -> object:
-        return [
+        values = [
             value if encode is None else encode(value)
             for encode, value in zip(encoders, read(record), strict=True)
         ]
+        return _without_unused(values, later)
 
     def decode(plain: list[object]) -> object:
+        assert len(names) - later <= len(plain) <= len(names), f"not a plain {kind.__name__}"
         return kind(
             **{
                 name: value if decode is None else decode(value)
-                for (name, decode), value in zip(decoders, plain, strict=True)
+                for (name, decode), value in zip(decoders, plain, strict=False)
             }
         )
 
-    return (read if not any(encoders) else encode_fields), decode
+    return (read if not later and not any(encoders) else encode_fields), decode
+
+
+def _without_unused(values: list[object], later: int) -> list[object]:
+    """Leave out what was added later and is not used, from the end."""
+    while later and values[-1] is None:
+        values.pop()
+        later -= 1
+    return values

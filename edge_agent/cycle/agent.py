@@ -7,8 +7,7 @@ journaled in the next cycle. Nothing else in the agent writes to a driver.
 
 import asyncio
 from collections.abc import Coroutine
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -19,13 +18,16 @@ from edge_agent.control.plain import digest_of, pack_frame
 from edge_agent.cycle.advice import Offered
 from edge_agent.cycle.again import decided_again, is_worth_it, remembered
 from edge_agent.cycle.alarms import Alarms
-from edge_agent.cycle.arrivals import Taken, take
+from edge_agent.cycle.arrivals import take
 from edge_agent.cycle.ending import let_go
 from edge_agent.cycle.framing import bindings_of, frame_of, layout_after, power_points
 from edge_agent.cycle.health import Health, Look, examine
 from edge_agent.cycle.memory import AgentMemory, HeldMemory, changed_state
 from edge_agent.cycle.obligations import Receipt
 from edge_agent.cycle.parts import AgentParts
+from edge_agent.cycle.primary import PrimaryLoop
+from edge_agent.cycle.primary_log import conditions, logged_second
+from edge_agent.cycle.primary_members import named_members
 from edge_agent.cycle.record import (
     OFFER_KIND,
     Answer,
@@ -39,7 +41,8 @@ from edge_agent.cycle.record import (
     plan_draft,
     tick_draft,
 )
-from edge_agent.cycle.schedule import missed_slots, next_slot, phase_ns
+from edge_agent.cycle.schedule import missed_slots, next_slot, phase_ns, unix_ns
+from edge_agent.cycle.second import Second
 from edge_agent.cycle.steps import Steps
 from edge_agent.cycle.waiting import Woken, wait_for_slot
 from edge_agent.drivers.port import WriteOutcome
@@ -50,7 +53,6 @@ from edge_agent.mode.conditions import Thresholds
 from edge_agent.mode.table import ModeDecision, next_mode
 from protocols.link.messages import Stream
 from protocols.vocabulary.errors import JournalError
-from protocols.vocabulary.measurement import ProcessImage
 
 READ_DEADLINE_S: Final = 0.4
 FRAME_EVERY: Final = 3600
@@ -61,19 +63,6 @@ SOON_NS: Final = 100_000_000
 THRESHOLDS: Final = Thresholds()
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Second:
-    """A cycle on its way from freeze to write."""
-
-    slot_s: int
-    now: datetime
-    taken: Taken
-    image: ProcessImage
-    frame: Frame
-    frame_id: str
-    mode: ModeDecision
 
 
 class Agent:
@@ -106,6 +95,8 @@ class Agent:
         self._frame_journaled = ""
         self._next_slot_s = 0
         self._last: Answer | None = None
+        self._primary = PrimaryLoop(parts)
+        self._primary_members = named_members(parts.config)
         self._tasks: asyncio.TaskGroup | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -115,19 +106,22 @@ class Agent:
             background = [
                 tasks.create_task(self._parts.driver.run()),
                 tasks.create_task(self._parts.link.run()),
+                tasks.create_task(self._primary.run()),
             ]
             while (woken := await self._wait(stop)) is not Woken.STOP:
                 if woken is Woken.SIGNAL:
                     await self._again()
                 else:
                     await self._tick(self._next_slot_s)
-            await let_go(self._parts, self._held.memory)
+            lent = self._primary.lent()
+            self._primary.take(None)
+            await let_go(self._parts, self._held.memory, lent)
             for task in background:
                 task.cancel()
 
     async def _wait(self, stop: asyncio.Event) -> Woken:
         """Wait for the next slot, a stop, or a signal that comes well before the slot."""
-        wall_ns = _unix_ns(self._parts.clock.now())
+        wall_ns = unix_ns(self._parts.clock.now())
         self._next_slot_s, wait_ns = next_slot(wall_ns, self._phase, self._held.memory.slot_s)
         signal = self._parts.inbox.signal_came if wait_ns > SOON_NS else asyncio.Event()
         return await wait_for_slot(stop, signal, wait_ns / NS_PER_S)
@@ -194,6 +188,7 @@ class Agent:
             mode=second.mode.mode,
             forecast_uncontrolled_w=forecast_w,
             plan=second.taken.memory.plan,
+            primary=second.primary,
         )
         decision, after = decide(inputs, before)
         steps.done("decide")
@@ -212,7 +207,7 @@ class Agent:
         steps.done("write")
         self._conclude(second, answer, steps)
 
-    def _freeze(self, slot_s: int) -> _Second:
+    def _freeze(self, slot_s: int) -> Second:
         clock, memory = self._parts.clock, self._held.memory
         now = clock.now()
         taken = take(
@@ -239,7 +234,7 @@ class Agent:
         bindings = bindings_of(self._parts.config, self._parts.driver.resources())
         updated = replace(updated, layout=layout_after(updated.layout, bindings))
         frame, frame_id = self._framed(bindings, updated)
-        return _Second(
+        return Second(
             slot_s=slot_s,
             now=now,
             taken=replace(taken, memory=updated),
@@ -247,6 +242,7 @@ class Agent:
             frame=frame,
             frame_id=frame_id,
             mode=ModeDecision(mode=memory.control.mode, changed=False, reason=""),
+            primary=self._primary.report(),
         )
 
     def _framed(self, bindings: tuple[Binding, ...], memory: AgentMemory) -> tuple[Frame, str]:
@@ -263,15 +259,16 @@ class Agent:
             commitments=memory.commitments,
             stop=memory.stopped,
         )
+        frame = replace(frame, primary_members=self._primary_members)
         frame_id = digest_of(pack_frame(frame))
         self._frame = (frame, frame_id, memory.stopped)
         return frame, frame_id
 
-    def _constrain(self, second: _Second) -> _Second:
+    def _constrain(self, second: Second) -> Second:
         """Judge the site's health and the mode that follows."""
         look = Look(
             now_ns=second.image.monotonic_ns,
-            wall_ns=_unix_ns(second.now),
+            wall_ns=unix_ns(second.now),
             heard_ns=self._parts.link.health.heard_ns,
             stop=second.taken.memory.stopped,
         )
@@ -281,7 +278,7 @@ class Agent:
         mode = next_mode(second.taken.memory.control.mode, mode_inputs, THRESHOLDS)
         return replace(second, mode=mode)
 
-    async def _journal(self, second: _Second, answer: Answer) -> bool:
+    async def _journal(self, second: Second, answer: Answer) -> bool:
         """Commit image and decision; False if the disk refused, and then nothing is written."""
         memory = replace(second.taken.memory, control=answer.after)
         offered = self._parts.advice.offers(
@@ -311,13 +308,14 @@ class Agent:
         )
         return True
 
-    def _journal_failed(self, second: _Second, cause: str) -> None:
+    def _journal_failed(self, second: Second, cause: str) -> None:
         """Keep in memory what could not be recorded; release, unrecorded, once. SAFE follows."""
         log.error("journal.refused", cycle=second.image.cycle, cause=cause)
         self._alarms, told = self._alarms.look("journal", cause)
         self._happened += told
         self._receipts += second.taken.receipts
         before = self._held.memory
+        self._primary.take(None)
         self._held.memory = replace(
             second.taken.memory, cycle=before.cycle, slot_s=before.slot_s, control=before.control
         )
@@ -327,15 +325,18 @@ class Agent:
             for resource in self._parts.driver.resources():
                 self._start(self._parts.driver.release(resource.resource_id))
 
-    def _drafts(self, second: _Second, answer: Answer, offered: tuple[Offered, ...]) -> list[Draft]:
+    def _drafts(self, second: Second, answer: Answer, offered: tuple[Offered, ...]) -> list[Draft]:
         cycle, memory = second.image.cycle, second.taken.memory
-        ended, self._outcomes = self._outcomes, []
+        ended, self._outcomes = [*self._outcomes, *self._primary.take_outcomes()], []
         self._alarms, told = self._alarms.after_writes(ended)
         self._alarms, changes = self._alarms.after_reading(second.image, power_points(second.frame))
         if (trouble := second.taken.trouble) is not None:
             self._alarms, heard = self._alarms.look("dispatch signals", trouble)
             changes += heard
-        self._happened += [*told, *changes]
+        for name, detail in conditions(answer.inputs):
+            self._alarms, heard = self._alarms.look(name, detail)
+            changes += heard
+        self._happened += [*told, *changes, *logged_second(answer.inputs, self._primary.grant)]
         happened = list(self._happened)
         drafts = outcome_drafts(ended, cycle)
         if memory.layout is not self._committed.layout:
@@ -363,7 +364,8 @@ class Agent:
         return drafts
 
     def _write(self, decision: Decision) -> None:
-        """Hand leases and releases to the driver; it reads back in its own time."""
+        """Hand leases and releases to the driver, and to the loop the devices lent to it."""
+        self._primary.take(decision.grant)
         for setpoint in decision.setpoints:
             self._start(self._parts.driver.write(setpoint))
         for release in decision.releases:
@@ -376,7 +378,7 @@ class Agent:
         assert self._tasks is not None, "writes are made while the agent runs"
         self._tasks.create_task(note())
 
-    def _conclude(self, second: _Second, answer: Answer, steps: Steps) -> None:
+    def _conclude(self, second: Second, answer: Answer, steps: Steps) -> None:
         """Tell the cycle's event and let the advisers look at what came out."""
         self._last = answer
         self._parts.advice.observe(answer)
@@ -389,7 +391,3 @@ class Agent:
             reason=answer.decision.reason,
             steps_ms=steps.times_ms,
         )
-
-
-def _unix_ns(moment: datetime) -> int:
-    return round(moment.timestamp() * 1e6) * 1_000

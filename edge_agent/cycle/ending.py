@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Collection
 from typing import Final
 
 import structlog
@@ -13,6 +14,7 @@ from edge_agent.drivers.port import WriteOutcome
 from edge_agent.journal.records import JournalStream
 from protocols.link.messages import Stream
 from protocols.vocabulary.errors import JournalError
+from protocols.vocabulary.identifiers import ResourceId
 
 RELEASE_DEADLINE_S: Final = 8.0
 LAST_WORDS_S: Final = 0.2
@@ -21,7 +23,7 @@ LAST_WORDS_S: Final = 0.2
 log = structlog.get_logger()
 
 
-async def let_go(parts: AgentParts, memory: AgentMemory) -> None:
+async def let_go(parts: AgentParts, memory: AgentMemory, lent: Collection[ResourceId] = ()) -> None:
     """Release every leased device, within a bounded time, and journal what came of it.
 
     Parameters
@@ -30,11 +32,14 @@ async def let_go(parts: AgentParts, memory: AgentMemory) -> None:
         The agent's rooms; its driver and its link still run.
     memory : AgentMemory
         With the leases in force.
+    lent : collection of ResourceId
+        Devices that the primary loop has written to.
     """
     releases = [
         parts.driver.release(resource.resource_id)
         for resource in parts.driver.resources()
-        if memory.control.setpoint_of(resource.resource_id) is not None
+        if resource.resource_id in lent
+        or memory.control.setpoint_of(resource.resource_id) is not None
     ]
     outcomes: list[WriteOutcome] = []
     with contextlib.suppress(TimeoutError):

@@ -24,12 +24,21 @@ def binding_of(device: DeviceConfig, resource: Resource) -> Binding:
 
 
 def bindings_of(config: SiteConfig, resources: Iterable[Resource]) -> tuple[Binding, ...]:
-    """Return the bindings of all known resources but the meter, in the configuration's order."""
+    """Return the bindings of all known resources that count, in the configuration's order.
+
+    The meter is the sum of all, and a power conditioner that of what is behind it, as far as
+    that is at the site as resources of their own: both are read, and neither is added or
+    commanded. Else the same power would be counted twice.
+    """
     known = {resource.resource_id: resource for resource in resources}
+    parents = {device.parent for device in config.devices}
     return tuple(
-        binding_of(device, known[config.resource_id(device.device_id)])
+        binding_of(device, resource)
         for device in config.devices
-        if device.kind is not ResourceKind.METER and config.resource_id(device.device_id) in known
+        if device.kind is not ResourceKind.METER
+        and device.device_id not in parents
+        and (resource := known.get(config.resource_id(device.device_id))) is not None
+        and Capability.SUMS_OTHERS not in resource.capabilities
     )
 
 

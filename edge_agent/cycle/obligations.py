@@ -14,8 +14,9 @@ from edge_agent.link.inbox import Judged
 from protocols.link.fencing import Refusal
 from protocols.link.messages import Plain
 from protocols.vocabulary.commitment import Commitment
+from protocols.vocabulary.droop import unusable
 from protocols.vocabulary.identifiers import ObligationId
-from protocols.vocabulary.obligation import ObligationState
+from protocols.vocabulary.obligation import HoldRule, ObligationState
 
 KEEP_ENDED: Final = timedelta(minutes=5)
 OPEN_MAX: Final = 64
@@ -59,12 +60,21 @@ def _refusal(
     obligation = judged.commitment.obligation
     if obligation.interval.end <= now:
         return "ended"
+    if _without_law(judged.commitment):
+        return "unusable-droop"
     known = held.get(obligation.obligation_id)
     if known is not None and known.obligation.version > obligation.version:
         return "superseded"
     if known is None and len(held) >= OPEN_MAX:
         return "too-many-open"
     return None
+
+
+def _without_law(commitment: Commitment) -> bool:
+    """Whether a commitment is to follow the frequency by a law that is none."""
+    if commitment.droop is None:
+        return commitment.hold is HoldRule.FOLLOW_DROOP
+    return bool(unusable(commitment.droop))
 
 
 def take_commitments(

@@ -5,6 +5,7 @@ sites do not reach a broker, or one machine's cores, in the same instant.
 """
 
 import zlib
+from datetime import datetime
 from typing import Final
 
 from protocols.vocabulary.identifiers import SiteId
@@ -56,6 +57,11 @@ def next_slot(now_unix_ns: int, phase: int, last_slot_s: int) -> tuple[int, int]
         # Still inside (or before) the second that just ran: its successor's moment.
         wait_ns = min(slot_s * NS_PER_S + phase - now_unix_ns, NS_PER_S)
     return slot_s, max(wait_ns, 0)
+
+
+def unix_ns(moment: datetime) -> int:
+    """Unix time in ns of an aware moment, to the microsecond."""
+    return round(moment.timestamp() * 1e6) * 1_000
 
 
 def missed_slots(last_slot_s: int, slot_s: int) -> int:

@@ -6,9 +6,16 @@ nothing else.
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from protocols.vocabulary.identifiers import ResourceId
+
+WIRE_ECHONET_LITE: Final = "echonet-lite"
+WIRE_MODBUS_TCP: Final = "modbus-tcp"
+WIRE_BACNET_IP: Final = "bacnet-ip"
+WIRE_NONE: Final = "none"
+"""The device's own timer ends the lease; the watchdog has nothing to send."""
+WIRES: Final = frozenset({WIRE_ECHONET_LITE, WIRE_MODBUS_TCP, WIRE_BACNET_IP, WIRE_NONE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,14 +26,18 @@ class LeasedDevice:
     ----------
     resource_id : ResourceId
         Whose.
+    wire : str
+        One of :data:`WIRES`: how frames travel and how an answer is judged.
     address, port : str, int
-        Where the device listens.
+        Where the device listens; empty and 0 where there is nothing to send.
     frames : tuple of bytes
-        To be sent in this order.
+        To be sent in this order; whoever sends them numbers them.
     check_frame : bytes
-        Request that reads the setting back.
+        Request that reads the setting back; empty where an answer to the last frame is all
+        that can be had.
     expected : bytes
-        The answer's properties (EPC, PDC, EDT in a row) when the device is released.
+        What the check answers when the device is released. ``echonet-lite``: properties
+        (EPC, PDC, EDT in a row); ``modbus-tcp``: the registers' bytes.
     restores : str
         For people, for example ``"mode auto (DA=46)"``.
     valid_until : datetime
@@ -34,6 +45,7 @@ class LeasedDevice:
     """
 
     resource_id: ResourceId
+    wire: str
     address: str
     port: int
     frames: tuple[bytes, ...]
@@ -59,4 +71,4 @@ class LeaseBook(Protocol):
         """Forget: the device has confirmed its release."""
 
     def left_over(self) -> tuple[LeasedDevice, ...]:
-        """Leases that an earlier life of the agent left behind."""
+        """Leases in force by this book: of the agent's earlier life, or of a family's."""

@@ -8,7 +8,7 @@ import enum
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from protocols.vocabulary.identifiers import PointId, ResourceId
 from protocols.vocabulary.measurement import Measurement
@@ -62,18 +62,24 @@ class FoundDevice:
 
     Attributes
     ----------
-    address, eoj : str
-        Where, and which object, for example ``"027D01"``.
-    node_id : str
-        Identification number of its node in hex; empty if the node states none.
+    address : str
+        Where, in the syntax of the configuration.
+    unit : str
+        Which of those at the address: ``"027D01"``, ``"1"``, ``"device,1234"`` or
+        ``"connector 1"``.
+    identity : str
+        What stays when the address changes; empty if the device states none.
     device_id : str
         The configured id; empty if the configuration does not name it.
+    about : str
+        Maker and model as the device states them, for people.
     """
 
     address: str
-    eoj: str
-    node_id: str
+    unit: str
+    identity: str
     device_id: str
+    about: str
 
 
 class Reader(Protocol):
@@ -96,6 +102,19 @@ class Writer(Protocol):
     async def release(self, resource_id: ResourceId) -> WriteOutcome:
         """Give the device back to its own default, or to the limit set as its reversion."""
 
+    def revert_to(self, resource_id: ResourceId, power_w: float | None) -> None:
+        """Say what release means for a device from now on (settled 6).
+
+        Parameters
+        ----------
+        resource_id : ResourceId
+            The device.
+        power_w : float or None
+            None: the device's own default. A power in W, generator frame: a limit in force
+            that the default would break; it is written instead, without a lease, also by the
+            watchdog.
+        """
+
 
 class Finder(Protocol):
     """Knows the devices."""
@@ -110,8 +129,24 @@ class Finder(Protocol):
         """Work in the background until cancelled; everything else needs it to run."""
 
 
+@runtime_checkable
+class FastReader(Protocol):
+    """Reads one device out of turn, for the loop that cannot wait for the next second.
+
+    A driver that can do this has it beside :class:`Driver`; one that cannot is read by its
+    ordinary polls only.
+    """
+
+    async def read_fast(self, resource_id: ResourceId) -> list[Reading]:
+        """Ask a device now for what it measures fastest: frequency, and power if it comes along.
+
+        Returns within the device's own time-out; an empty list says that no answer came.
+        ``measured_at`` is when the answer came.
+        """
+
+
 class Driver(Reader, Writer, Finder, Protocol):
-    """A family of devices on one protocol."""
+    """A family of devices on one protocol, or all families of a site."""
 
 
 class DatagramEndpoint(Protocol):

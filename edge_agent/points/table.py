@@ -31,6 +31,9 @@ ENERGY_WH_GENERATED: Final = "energy_wh_generated"
 ENERGY_WH_IMPORTED: Final = "energy_wh_imported"
 ENERGY_WH_EXPORTED: Final = "energy_wh_exported"
 HOT_WATER_L: Final = "hot_water_l"
+FREQUENCY_HZ: Final = "frequency_hz"
+VOLTAGE_V: Final = "voltage_v"
+ROOM_C: Final = "room_c"
 
 _FAST_S: Final = 3.0
 _SLOW_S: Final = 180.0
@@ -47,7 +50,8 @@ class QuantitySpec:
     quantity : str
         Last part of the point's id.
     unit : str
-        ``"W"``, ``"Wh"``, ``"L"`` or ``"1"`` for a share, code or yes/no.
+        ``"W"``, ``"Wh"``, ``"L"``, ``"Hz"``, ``"V"``, ``"degC"``, or ``"1"`` for a share,
+        code or yes/no.
     minimum, maximum : float
         A value outside is BAD.
     max_age_s : float
@@ -100,6 +104,11 @@ def _one(quantity: str, maximum: float, max_age_s: float = _FAST_S) -> QuantityS
     )
 
 
+_GRID: Final = (
+    QuantitySpec(quantity=FREQUENCY_HZ, unit="Hz", minimum=40.0, maximum=70.0, max_age_s=_FAST_S),
+    QuantitySpec(quantity=VOLTAGE_V, unit="V", minimum=0.0, maximum=2000.0, max_age_s=_SLOW_S),
+)
+"""What a device with a meter of its own says of the grid it is on."""
 _LIVE: Final = (_power(POWER_W), _one(ON, 1.0, _SLOW_S), _one(FAULT, 1.0, _SLOW_S))
 _STORAGE: Final = (
     *_LIVE,
@@ -112,6 +121,7 @@ _STORAGE: Final = (
     _energy(ENERGY_WH_CAPACITY),
     _energy(ENERGY_WH_CHARGED),
     _energy(ENERGY_WH_DISCHARGED),
+    *_GRID,
 )
 
 QUANTITIES: Final[Mapping[ResourceKind, tuple[QuantitySpec, ...]]] = MappingProxyType(
@@ -121,6 +131,7 @@ QUANTITIES: Final[Mapping[ResourceKind, tuple[QuantitySpec, ...]]] = MappingProx
             _one(FAULT, 1.0, _SLOW_S),
             _energy(ENERGY_WH_IMPORTED),
             _energy(ENERGY_WH_EXPORTED),
+            *_GRID,
         ),
         ResourceKind.BATTERY: _STORAGE,
         ResourceKind.EV_V2H: (*_STORAGE, _one(CONNECTED, 1.0, 60.0)),
@@ -141,6 +152,7 @@ QUANTITIES: Final[Mapping[ResourceKind, tuple[QuantitySpec, ...]]] = MappingProx
             _power(LIMIT_W, _SLOW_S),
             _power(POWER_W_MAX, _SLOW_S),
             _energy(ENERGY_WH_GENERATED),
+            *_GRID,
         ),
         ResourceKind.FUEL_CELL: (
             *_LIVE,
@@ -152,11 +164,23 @@ QUANTITIES: Final[Mapping[ResourceKind, tuple[QuantitySpec, ...]]] = MappingProx
         ResourceKind.HEAT_PUMP: (
             *_LIVE,
             _one(MODE, 255.0),
+            _power(SETPOINT_W, _SLOW_S),
+            _power(LIMIT_W, _SLOW_S),
+            _energy(ENERGY_WH_IMPORTED),
             QuantitySpec(
                 quantity=HOT_WATER_L, unit="L", minimum=0.0, maximum=65_533.0, max_age_s=_SLOW_S
             ),
         ),
-        ResourceKind.LOAD: (*_LIVE, _energy(ENERGY_WH_IMPORTED)),
+        ResourceKind.LOAD: (
+            *_LIVE,
+            _one(MODE, 255.0),
+            _power(SETPOINT_W, _SLOW_S),
+            _power(LIMIT_W, _SLOW_S),
+            _energy(ENERGY_WH_IMPORTED),
+            QuantitySpec(
+                quantity=ROOM_C, unit="degC", minimum=-50.0, maximum=100.0, max_age_s=_SLOW_S
+            ),
+        ),
     }
 )
 """What each kind of device can be asked for. A device need not have every one of them."""

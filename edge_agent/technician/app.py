@@ -17,10 +17,14 @@ from rich.console import Console
 from edge_agent.config.loader import load_config
 from edge_agent.config.site import SiteConfig
 from edge_agent.journal.reader import JournalReader
+from edge_agent.technician.devices import app as devices_app
 from edge_agent.technician.doctor import examine_journals, examine_site
+from edge_agent.technician.export import journal_lines
 from edge_agent.technician.history import History
+from edge_agent.technician.logs import configure_logging
 from edge_agent.technician.moments import parse_time
 from edge_agent.technician.plain import json_text
+from edge_agent.technician.primary import app as primary_app
 from edge_agent.technician.replay import Replay, replay
 from edge_agent.technician.screen import (
     print_doctor,
@@ -48,6 +52,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     no_args_is_help=True,
 )
+app.add_typer(devices_app, name="devices")
+app.add_typer(primary_app, name="primary")
 
 ConfigOption = Annotated[
     Path, typer.Option("--config", "-c", help="The site's TOML file. サイト設定ファイル。")
@@ -71,6 +77,7 @@ def run_app(clock: Clock, arguments: Sequence[str] | None = None) -> int:
     int
         Exit code: 0, 1 if what was looked at is not well, 2 for bad input.
     """
+    configure_logging()
     try:
         given = None if arguments is None else list(arguments)
         return int(app(given, standalone_mode=False, obj=clock, prog_name="edge-agent") or 0)
@@ -169,6 +176,15 @@ def replay_command(
     else:
         print_replay(_console(), found)
     _exit_replay(found, journal)
+
+
+@app.command(epilog="Example 例: edge-agent journal --config site.toml > journal.jsonl")
+def journal(config: ConfigOption = _CONFIG) -> None:
+    """Print the journal as JSON lines, for programs (記録を JSON 行で出力)."""
+    site = load_config(config)
+    with _reading(site) as reader:
+        for line in journal_lines(site, reader):
+            sys.stdout.write(f"{line}\n")
 
 
 @app.command(epilog="Example 例: edge-agent doctor --config site.toml --json")

@@ -141,8 +141,11 @@ def _port_check(config: SiteConfig, agent: int | None) -> Check:
     if agent is not None:
         return Check(name="port", ok=True, detail="held by the agent")
     fault = port_fault(config)
-    where = f"UDP {config.echonet.address}:{config.echonet.port} is free"
-    return Check(name="port", ok=not fault, detail=fault or where)
+    echonet = config.echonet
+    free = (
+        "no ECHONET device" if echonet is None else f"UDP {echonet.address}:{echonet.port} is free"
+    )
+    return Check(name="port", ok=not fault, detail=fault or free)
 
 
 def _device_checks(config: SiteConfig, clock: Clock, agent: int | None) -> list[Check]:

@@ -1,6 +1,7 @@
-"""Asks each device once whether it is there: a Get of its operation status (EPC 80).
+"""Asks each ECHONET device once whether it is there: a Get of its operation status (EPC 80).
 
-For a site whose agent does not run; a running agent's own readings say more.
+For a site whose agent does not run; a running agent's own readings say more. Devices on other
+protocols are asked with ``edge-agent devices probe``.
 """
 
 import socket
@@ -14,6 +15,8 @@ from protocols.vocabulary.errors import RemoteProtocolError
 
 OPERATION_STATUS: Final = 0x80
 DATAGRAMS_MAX: Final = 10_000
+TIMEOUT_S: Final = 2.0
+"""Where the configuration names none."""
 _CONTROLLER: Final = Eoj(0x05, 0xFF, 0x01)
 _DATAGRAM_BYTES: Final = 2048
 
@@ -29,17 +32,20 @@ class Reached:
 
 def port_fault(config: SiteConfig) -> str:
     """Say why the gateway's port cannot be had; empty if it can."""
-    where = f"UDP {config.echonet.address}:{config.echonet.port}"
+    echonet = config.echonet
+    if echonet is None:
+        return ""
+    where = f"UDP {echonet.address}:{echonet.port}"
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as endpoint:
         try:
-            endpoint.bind((config.echonet.address, config.echonet.port))
+            endpoint.bind((echonet.address, echonet.port))
         except OSError as error:
             return f"{where}: {error.strerror}"
     return ""
 
 
 def reach(config: SiteConfig, monotonic_ns: Callable[[], int]) -> tuple[Reached, ...]:
-    """Ask every device, all at once, and wait for the configured time-out.
+    """Ask every ECHONET device, all at once, and wait for the configured time-out.
 
     Parameters
     ----------
@@ -53,11 +59,15 @@ def reach(config: SiteConfig, monotonic_ns: Callable[[], int]) -> tuple[Reached,
     OSError
         If the gateway's port cannot be had.
     """
+    echonet, devices = config.echonet, config.devices_of("echonet-lite")
+    if echonet is None:
+        return ()
     answers: dict[tuple[str, Eoj], str] = {}
-    deadline_ns = monotonic_ns() + round(config.echonet.timeout_s * 1e9)
+    timeout_s = echonet.timeout_s or TIMEOUT_S
+    deadline_ns = monotonic_ns() + round(timeout_s * 1e9)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as endpoint:
-        endpoint.bind((config.echonet.address, config.echonet.port))
-        for number, device in enumerate(config.devices, start=1):
+        endpoint.bind((echonet.address, echonet.port))
+        for number, device in enumerate(devices, start=1):
             request = Frame(
                 tid=number,
                 seoj=_CONTROLLER,
@@ -65,10 +75,10 @@ def reach(config: SiteConfig, monotonic_ns: Callable[[], int]) -> tuple[Reached,
                 esv=Esv.GET,
                 properties=(Property(OPERATION_STATUS),),
             )
-            endpoint.sendto(encode_frame(request), (device.address, config.echonet.port))
+            endpoint.sendto(encode_frame(request), (device.address, echonet.port))
         for _ in range(DATAGRAMS_MAX):
             left_s = (deadline_ns - monotonic_ns()) / 1e9
-            if left_s <= 0.0 or len(answers) == len(config.devices):
+            if left_s <= 0.0 or len(answers) == len(devices):
                 break
             endpoint.settimeout(left_s)
             try:
@@ -85,9 +95,9 @@ def reach(config: SiteConfig, monotonic_ns: Callable[[], int]) -> tuple[Reached,
         _reached(
             device.device_id,
             answers.get((device.address, Eoj.parse(device.eoj))),
-            f"no answer from {device.address} within {config.echonet.timeout_s:g} s",
+            f"no answer from {device.address} within {timeout_s:g} s",
         )
-        for device in config.devices
+        for device in devices
     )
 
 

@@ -34,6 +34,7 @@ REASONS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "mode.safe": ("SAFE: devices released to their own defaults", "安全側: 機器の既定に戻す"),
         "mode.manual": ("MANUAL: a technician's powers", "手動"),
         "meter.lost": ("meter unknown: devices released", "計測不能: 機器を解放"),
+        "primary.droop": ("primary reserve follows the frequency", "一次調整力: 周波数に追従"),
         "lease.ended": ("its lease ended", "リース満了"),
     }
 )

@@ -9,9 +9,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from edge_agent.watchdog.errand import ReleaseResult
 from edge_agent.watchdog.heartbeat import AgentState, read_beat
 from edge_agent.watchdog.recipe import load_recipe, replace_file
-from edge_agent.watchdog.release import Releaser, ReleaseResult, ReleaseSocket, ReleaseState
+from edge_agent.watchdog.release import release_all
 from edge_agent.watchdog.watch import Action, Watch
 from protocols.vocabulary.errors import ConfigError
 
@@ -87,14 +88,9 @@ class WatchdogLoop:
             return 0
         if recipe is None or not recipe.devices:
             return 0
-        wire = ReleaseSocket(recipe.gateway_address, recipe.gateway_port)
-        try:
-            releaser = Releaser(wire, monotonic_s=self._clocks.monotonic_s, silent=silent)
-            results = releaser.release(recipe)
-        finally:
-            wire.close()
-        self._report(cause, bound=wire.bound, results=results)
-        return sum(result.state is not ReleaseState.RELEASED for result in results)
+        released = release_all(recipe, monotonic_s=self._clocks.monotonic_s, silent=silent)
+        self._report(cause, bound=released.sent_from, results=released.results)
+        return released.unconfirmed
 
     def _report(
         self, cause: str, *, bound: str, results: list[ReleaseResult], trouble: str = ""

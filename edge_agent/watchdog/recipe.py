@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
-from edge_agent.drivers.lease_book import LeasedDevice
+from edge_agent.config.site import SiteConfig
+from edge_agent.drivers.lease_book import WIRE_ECHONET_LITE, WIRES, LeasedDevice
 from protocols.vocabulary.errors import ConfigError, JournalError
 from protocols.vocabulary.identifiers import ResourceId
 
@@ -31,7 +32,7 @@ class Recipe:
     Attributes
     ----------
     gateway_address, gateway_port : str, int
-        Where devices expect the gateway.
+        Where ECHONET devices expect the gateway; empty and 0 without such devices.
     devices : tuple of LeasedDevice
         All that is leased now.
     """
@@ -49,7 +50,12 @@ class ReleaseRecipe:
     state_dir : Path
         Folder shared with the watchdog; made if it is missing.
     gateway_address, gateway_port : str, int
-        Where devices expect the gateway.
+        Where ECHONET devices expect the gateway; empty and 0 without such devices.
+
+    Attributes
+    ----------
+    gateway_address, gateway_port : str, int
+        As given.
 
     Raises
     ------
@@ -61,13 +67,21 @@ class ReleaseRecipe:
     def __init__(self, state_dir: Path, *, gateway_address: str, gateway_port: int) -> None:
         state_dir.mkdir(parents=True, exist_ok=True)
         self._path = state_dir / RECIPE_FILE
-        self._address = gateway_address
-        self._port = gateway_port
+        self.gateway_address = gateway_address
+        self.gateway_port = gateway_port
         before = load_recipe(state_dir)
-        self._left_over = () if before is None else before.devices
+        devices = () if before is None else before.devices
         self._held: dict[ResourceId, LeasedDevice] = {
-            leased.resource_id: leased for leased in self._left_over
+            leased.resource_id: leased for leased in devices
         }
+
+    @classmethod
+    def of_site(cls, config: SiteConfig, state_dir: Path) -> Self:
+        """Open the book of a site; raises as the class does."""
+        echonet = config.echonet
+        if echonet is None:
+            return cls(state_dir, gateway_address="", gateway_port=0)
+        return cls(state_dir, gateway_address=echonet.address, gateway_port=echonet.port)
 
     def hold(self, leased: LeasedDevice) -> None:
         """Record a lease; on disk when it returns, unless it only prolongs a little.
@@ -105,14 +119,14 @@ class ReleaseRecipe:
                 self._save()
 
     def left_over(self) -> tuple[LeasedDevice, ...]:
-        """Leases an earlier life of the agent left behind."""
-        return self._left_over
+        """Leases that are in force by this book: of an earlier life, or of a family's."""
+        return tuple(self._held.values())
 
     def _save(self) -> None:
         document = {
             "version": VERSION,
-            "gateway_address": self._address,
-            "gateway_port": self._port,
+            "gateway_address": self.gateway_address,
+            "gateway_port": self.gateway_port,
             "devices": [_to_plain(leased) for leased in self._held.values()],
         }
         replace_file(self._path, document)
@@ -162,6 +176,7 @@ def load_recipe(state_dir: Path) -> Recipe | None:
 def _to_plain(leased: LeasedDevice) -> dict[str, object]:
     return {
         "resource_id": leased.resource_id,
+        "wire": leased.wire,
         "address": leased.address,
         "port": leased.port,
         "frames": [frame.hex() for frame in leased.frames],
@@ -176,8 +191,13 @@ def _from_plain(plain: Mapping[str, object]) -> LeasedDevice:
     frames = plain["frames"]
     if not isinstance(frames, list):
         raise TypeError("frames is not a list")
+    wire = str(plain.get("wire", WIRE_ECHONET_LITE))  # the only one of the first version
+    if wire not in WIRES:
+        message = f"wire {wire!r} is not known"
+        raise ValueError(message)
     return LeasedDevice(
         resource_id=ResourceId(str(plain["resource_id"])),
+        wire=wire,
         address=str(plain["address"]),
         port=int(str(plain["port"])),
         frames=tuple(bytes.fromhex(str(frame)) for frame in frames),

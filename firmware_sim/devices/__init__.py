@@ -1,1 +1,1 @@
-"""Physics wearing a codec: simulated devices that speak a real wire protocol."""
+"""Simulated devices: physics wearing a protocol. Bytes and time in, bytes and truth out."""

@@ -3,21 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drift:
-    """A device that does not do quite what it was told.
-
-    What it works at is ``gain`` times what it should, plus ``offset_w`` (generator frame),
-    within its own limits; at rest it rests. It reports truthfully what it does.
-    """
-
-    gain: float = 1.0
-    offset_w: float = 0.0
-
-    def of(self, power_w: float) -> float:
-        """Power it aims at, W, when it should aim at ``power_w``."""
-        return self.gain * power_w + self.offset_w if power_w else 0.0
+from firmware_sim.faults import Drift, Fault, FaultKind, FaultState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +22,8 @@ class Span:
         Power of everything at the site except this device, generator frame.
     drift : Drift
         How far the device strays.
+    frequency_hz : float
+        Of the grid, at the end.
     """
 
     start_s: float
@@ -44,6 +32,7 @@ class Span:
     house_w: float = 0.0
     others_w: float = 0.0
     drift: Drift = field(default=Drift())
+    frequency_hz: float = 50.0
 
     @property
     def duration_s(self) -> float:
@@ -75,23 +64,29 @@ class Reading:
     soc: float | None = None
 
 
-class Appliance(Protocol):
-    """Physics with settings, behind one ECHONET Lite object."""
+class SimulatedDevice(Protocol):
+    """A device of any protocol, as its site and the switching of faults see it."""
 
-    settable: frozenset[int]
-    """The Set map, true to what is supported."""
+    @property
+    def name(self) -> str:
+        """``"site/device"``, the resource id."""
 
-    hidden: frozenset[int]
-    """Properties that exist but cannot be got."""
+    @property
+    def reading(self) -> Reading:
+        """The truth after the last advance."""
 
-    def values(self, wall_s: float) -> dict[int, bytes]:
-        """EDT of every property of its own class at a Unix time, after the last advance."""
+    @property
+    def faults(self) -> FaultState:
+        """What is wrong with it now."""
 
-    def set_property(self, epc: int, edt: bytes) -> bool:
-        """Take a setting that fits the property table, or refuse it with False."""
+    def advance(self, span: Span) -> None:
+        """Let time pass."""
 
-    def advance(self, span: Span) -> Reading:
-        """Let time pass and return the truth at its end."""
+    def switch_on(self, fault: Fault, wall_s: float) -> None:
+        """Begin a fault at a Unix time in s; RESTARTED is :meth:`restart` and over at once."""
 
-    def restart(self) -> None:
+    def switch_off(self, kind: FaultKind) -> None:
+        """End a fault; one that is not on is no error."""
+
+    def restart(self, wall_s: float) -> None:
         """Lose settings and leases, as after a power cut; the physics goes on."""

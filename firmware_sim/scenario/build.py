@@ -3,14 +3,15 @@
 from collections.abc import Callable
 from functools import partial
 
-from firmware_sim.devices.battery import BatteryDevice, BatteryPolicy
-from firmware_sim.devices.contract import Appliance
-from firmware_sim.devices.ev import EvDevice
-from firmware_sim.devices.fuel_cell import FuelCellDevice
-from firmware_sim.devices.meter import MeterDevice
-from firmware_sim.devices.node import SimulatedNode
-from firmware_sim.devices.pv import PvDevice
-from firmware_sim.devices.water_heater import WaterHeaterDevice
+from firmware_sim.devices.echonet_lite.appliance import Appliance
+from firmware_sim.devices.echonet_lite.battery import BatteryDevice, BatteryPolicy
+from firmware_sim.devices.echonet_lite.ev import EvDevice
+from firmware_sim.devices.echonet_lite.fuel_cell import FuelCellDevice
+from firmware_sim.devices.echonet_lite.meter import MeterDevice
+from firmware_sim.devices.echonet_lite.node import SimulatedNode
+from firmware_sim.devices.echonet_lite.pv import PvDevice
+from firmware_sim.devices.echonet_lite.water_heater import WaterHeaterDevice
+from firmware_sim.devices.rooms import simulated
 from firmware_sim.faults import Fault
 from firmware_sim.physics.battery import BatteryParameters
 from firmware_sim.physics.ev import EvSession
@@ -33,9 +34,24 @@ from firmware_sim.scenario.schema import (
     Pv,
     Scenario,
     SiteModel,
+    Templated,
 )
 from firmware_sim.site import Placed, Site, SitePlan
 from protocols.echonet_lite.frame import Eoj
+from protocols.templates.catalogue import template_of
+from protocols.templates.echonet_lite import EchonetWire
+from protocols.templates.modbus import ModbusWire
+from protocols.templates.sunspec import SunspecWire
+
+OldForm = Battery | Pv | EvCharger | EvV2h | FuelCell | HeatPump | Meter
+USUAL_PORTS = {
+    "echonet-lite": 3610,
+    "sunspec": 502,
+    "modbus": 502,
+    "bacnet": 47808,
+    "ocpp": 8887,
+}
+"""Where devices of a protocol listen; where the central system does that chargers call."""
 
 _JST_S = 9 * 3600.0
 
@@ -62,40 +78,114 @@ def fault_of(event: FaultEvent) -> Fault:
         offset_w=event.offset_w,
         every=event.every,
         variant=event.variant,
+        address=event.address,
+        offset_s=event.offset_s,
     )
 
 
 def _build_site(site: SiteModel, scenario: Scenario, now_s: float) -> Site:
     """Build one site."""
     world_s = now_s if scenario.start is None else scenario.start.timestamp()
-    meters = [device for device in site.devices if isinstance(device, Meter)]
-    assert len(meters) == 1, "a checked scenario has one meter per site"
-    meter_device = _meter(meters[0])
-    placed = tuple(
-        _place(site, device, _appliance(device, site, world_s=world_s), now_s=now_s)
+    placed = [
+        _place(site, device, now_s=now_s, world_s=world_s, port=scenario.port)
         for device in site.devices
-        if not isinstance(device, Meter)
-    )
+    ]
+    meters = [each for each in placed if each.kind == "meter"]
+    assert meters, "a checked scenario has a meter per site"
+    meter = next((each for each in meters if _shown(each)), meters[0])
+    shown = _shown(meter)
     plan = SitePlan(
         site_id=site.site_id,
         group=site.group,
-        devices=placed,
-        meter=_place(site, meters[0], meter_device, now_s=now_s),
-        meter_device=meter_device,
-        taken_w=_taken_w(site, scenario.seed, world_s=world_s),
+        devices=tuple(each for each in placed if each is not meter),
+        meter=meter,
+        show_meter=shown.show if shown else _shown_by_itself,
+        meter_start=shown.state if shown else MeterState(),
+        taken_w=taken_w(site, scenario.seed, world_s=world_s),
         world_shift_s=world_s - now_s,
+        frequency_hz=_frequency_hz(site, world_s=world_s),
     )
     return Site(plan, start_s=now_s)
 
 
-def _place(site: SiteModel, device: Device, appliance: Appliance, *, now_s: float) -> Placed:
-    """Give an appliance its node and its address."""
+def _shown(placed: Placed) -> MeterDevice | None:
+    """Smart meter that is told the site's exact sum; None for a meter of another protocol."""
+    device = placed.device
+    if isinstance(device, SimulatedNode) and isinstance(device.appliance, MeterDevice):
+        return device.appliance
+    return None
+
+
+def _shown_by_itself(state: MeterState, wall_s: float) -> None:
+    """Do nothing: a meter over a machine sums up what its spans tell it."""
+
+
+def _place(site: SiteModel, device: Device, *, now_s: float, world_s: float, port: int) -> Placed:
+    """Make a device with its address."""
     name = f"{site.site_id}/{device.id}"
+    if isinstance(device, Templated):
+        return placed_from_template(device, name, wall_s=now_s, echonet_port=port)
+    appliance = _appliance(device, site, world_s=world_s)
     node = SimulatedNode(name, Eoj.parse(device.eoj), appliance, wall_s=now_s)
-    return Placed(device_id=device.id, kind=device.kind, address=device.address, node=node)
+    return Placed(
+        device_id=device.id, kind=device.kind, address=device.address, port=port, device=node
+    )
 
 
-def _taken_w(site: SiteModel, seed: int, *, world_s: float) -> Callable[[float], float]:
+def placed_from_template(
+    device: Templated, name: str, *, wall_s: float, echonet_port: int
+) -> Placed:
+    """Make a device from its template, with the protocol's usual port and unit.
+
+    Parameters
+    ----------
+    device : Templated
+        As the scenario gives it.
+    name : str
+        ``"site/device"``.
+    wall_s : float
+        Unix time of its start, s.
+    echonet_port : int
+        UDP port of nodes that have none of their own.
+
+    Raises
+    ------
+    ConfigError
+        If the protocol cannot be simulated here.
+    """
+    template = template_of(device.template)
+    port, unit = USUAL_PORTS[template.protocol], 1
+    if isinstance(template.wire, EchonetWire):
+        port = echonet_port
+    if isinstance(template.wire, SunspecWire | ModbusWire):
+        unit = template.wire.unit_id
+    made = simulated(template, name, seed=device.seed, soc_start=device.soc_start, wall_s=wall_s)
+    return Placed(
+        device_id=device.id,
+        kind=device.kind,
+        address=device.address,
+        port=port if device.port is None else device.port,
+        unit=unit if device.unit is None else device.unit,
+        device=made,
+        template=template,
+        protocol=template.protocol,
+    )
+
+
+def _frequency_hz(site: SiteModel, *, world_s: float) -> Callable[[float], float]:
+    """Grid frequency over the world's time; 50 Hz where no course is given."""
+    course = site.frequency
+    if course is None:
+        return _nominal_hz
+    times_s = tuple(world_s + offset_s for offset_s in course.times_s)
+    return Profile(times_s=times_s, power_w=course.frequency_hz).at
+
+
+def _nominal_hz(_world_s: float) -> float:
+    return 50.0
+
+
+def taken_w(site: SiteModel, seed: int, *, world_s: float) -> Callable[[float], float]:
     """Household consumption over the world's time."""
     load = site.load
     if isinstance(load, Measured):
@@ -117,7 +207,7 @@ def _profile(measured: Measured, *, world_s: float) -> Profile:
     )
 
 
-def _appliance(device: Device, site: SiteModel, *, world_s: float) -> Appliance:
+def _appliance(device: OldForm, site: SiteModel, *, world_s: float) -> Appliance:
     """Build what is behind the object."""
     match device:
         case Battery():

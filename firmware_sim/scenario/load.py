@@ -8,9 +8,19 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from firmware_sim.scenario import schema
-from firmware_sim.scenario.schema import CLASS_OF_KIND, Scenario, SiteModel
+from firmware_sim.scenario.schema import (
+    CLASS_OF_KIND,
+    TEMPLATED,
+    Device,
+    Meter,
+    Scenario,
+    SiteModel,
+    Templated,
+)
 from protocols.vocabulary.errors import ConfigError
 
+METER = "meter"
+"""A site has one; further ones, from templates, only show the same."""
 FILE_BYTES_MAX = 256 * 1024 * 1024
 
 
@@ -87,7 +97,7 @@ def _key(location: Iterable[int | str]) -> str:
 def _is_tag(part: str, previous: int | str) -> bool:
     """Whether a part names an alternative and not a key."""
     if isinstance(previous, int):
-        return part in CLASS_OF_KIND
+        return part in CLASS_OF_KIND or part == TEMPLATED
     return previous in {"load", "course"} and part in {"household", "measured", "sky"}
 
 
@@ -105,7 +115,7 @@ def _wording(details: ErrorDetails) -> str:
     if kind == "json_invalid":
         return message
     if kind == "union_tag_not_found":
-        return "needs a 'kind'"
+        return "needs a 'kind' or a 'template'"
     given = str(details["input"])[:60]
     return f"{message[0].lower()}{message[1:]}, not {given}"
 
@@ -128,9 +138,10 @@ def _contradictions(scenario: Scenario) -> Iterator[tuple[str, str]]:
     )
     yield from _twice(
         (
-            (f"sites[{i}].devices[{j}].address", device.address)
+            (f"sites[{i}].devices[{j}].address", seat)
             for i, site in enumerate(scenario.sites)
             for j, device in enumerate(site.devices)
+            for seat in _seat(device)
         ),
         "two devices have the address",
     )
@@ -148,14 +159,24 @@ def _site_contradictions(key: str, site: SiteModel) -> Iterator[tuple[str, str]]
         ((f"{key}.devices[{j}].id", device.id) for j, device in enumerate(site.devices)),
         "two devices have the id",
     )
-    meters = sum(device.kind == "meter" for device in site.devices)
-    if meters != 1:
+    meters = sum(device.kind == METER for device in site.devices)
+    if meters == 0 or sum(isinstance(device, Meter) for device in site.devices) > 1:
         yield f"{key}.devices", f"a site has exactly one meter, this one has {meters}"
     for j, device in enumerate(site.devices):
+        if isinstance(device, Templated):
+            continue
         expected = CLASS_OF_KIND[device.kind]
         if not device.eoj.startswith(expected) or device.eoj.endswith("00"):
             cause = f"a {device.kind} is of class {expected}, instance 01..7F, not {device.eoj}"
             yield f"{key}.devices[{j}].eoj", cause
+
+
+def _seat(device: Device) -> Iterator[str]:
+    """Where a device listens, as nobody else may; a charger listens nowhere."""
+    if not isinstance(device, Templated) or device.protocol == "echonet-lite":
+        yield device.address
+    elif device.protocol != "ocpp":
+        yield f"{device.address}:{device.port} unit {device.unit}"
 
 
 def _twice(entries: Iterable[tuple[str, str]], cause: str) -> Iterator[tuple[str, str]]:

@@ -4,74 +4,34 @@ Units are in the keys (W, Wh, s); bounds catch a number written in another unit.
 are ratings and magnitudes, >= 0. Times of profiles, sessions and faults count from the start.
 """
 
-import ipaddress
-from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
 
 from firmware_sim.faults import FaultKind, MapFault
 from firmware_sim.physics.battery import TAPER_SOC
+from firmware_sim.scenario.values import (
+    Address,
+    Count,
+    Efficiency,
+    EojText,
+    Group,
+    Moment,
+    Name,
+    Share,
+    TemplateId,
+    WattHours,
+    Watts,
+)
 from protocols.echonet_lite.frame import PORT
-from protocols.vocabulary.errors import ConfigError
-from protocols.vocabulary.identifiers import checked_name
-
-Watts = Annotated[float, Field(ge=50.0, le=100_000.0)]
-WattHours = Annotated[float, Field(ge=100.0, le=1_000_000.0)]
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Efficiency = Annotated[float, Field(gt=0.0, le=1.0)]
-Count = Annotated[float, Field(ge=0.0)]
-
-
-def _name(value: str) -> str:
-    """Id that can be a topic level and a file name."""
-    try:
-        return checked_name(value, "id")
-    except ConfigError as error:
-        raise ValueError(str(error)) from None
-
-
-def _loopback(value: str) -> str:
-    """Address of this machine only: simulated devices never leave it."""
-    try:
-        address = ipaddress.IPv4Address(value)
-    except ValueError:
-        raise ValueError(f"{value!r} is no IPv4 address") from None
-    if not address.is_loopback:
-        raise ValueError(f"{value} is not in 127.0.0.0/8; simulated devices stay on loopback")
-    return value
-
-
-def _group(value: str) -> str:
-    """IPv4 multicast group."""
-    try:
-        address = ipaddress.IPv4Address(value)
-    except ValueError:
-        raise ValueError(f"{value!r} is no IPv4 address") from None
-    if not address.is_multicast:
-        raise ValueError(f"{value} is no multicast group (224.0.0.0/4)")
-    return value
-
-
-def _aware(value: datetime) -> datetime:
-    """Time in UTC."""
-    if value.utcoffset() != timedelta(0):
-        raise ValueError("use UTC with a Z, for example 2026-07-22T01:00:00Z")
-    return value
-
-
-def _eoj(value: str) -> str:
-    """Six hexadecimal digits."""
-    if len(value) != 6 or not all(digit in "0123456789ABCDEF" for digit in value):  # noqa: PLR2004 - 3 bytes
-        raise ValueError(f"EOJ {value!r}: use six hexadecimal digits such as 027D01")
-    return value
-
-
-Name = Annotated[str, AfterValidator(_name)]
-Address = Annotated[str, AfterValidator(_loopback)]
-Group = Annotated[str, AfterValidator(_group)]
-Moment = Annotated[datetime, AfterValidator(_aware)]
-EojText = Annotated[str, AfterValidator(_eoj)]
+from protocols.templates.catalogue import template_of
 
 
 class _Model(BaseModel):
@@ -117,6 +77,24 @@ class SkyCourse(_Model):
     kind: Literal["sky"]
     seed: int = 0
     cloudiness: Share = 0.3
+
+
+class FrequencyCourse(_Model):
+    """Course of the grid's frequency: seconds from the start and Hz, straight lines between."""
+
+    times_s: Annotated[tuple[float, ...], Field(min_length=1)]
+    frequency_hz: Annotated[
+        tuple[Annotated[float, Field(ge=40.0, le=70.0)], ...], Field(min_length=1)
+    ]
+
+    @model_validator(mode="after")
+    def _columns(self) -> "FrequencyCourse":
+        if len(self.times_s) != len(self.frequency_hz):
+            raise ValueError("times_s and frequency_hz differ in length")
+        pairs = zip(self.times_s, self.times_s[1:], strict=False)
+        if any(early >= late for early, late in pairs):
+            raise ValueError("times_s must rise")
+        return self
 
 
 Load = Annotated[HouseholdLoad | Measured, Field(discriminator="kind")]
@@ -271,8 +249,59 @@ class Meter(_Device):
     energy_wh_exported: Count = 0.0
 
 
+class Templated(_Model):
+    """A device of any protocol, made from a template.
+
+    ``address`` is its own, of a charger that of the central system it calls; ``port`` and
+    ``unit`` are the protocol's usual ones where they are not given. ``seed`` is its weather
+    and household, ``soc_start`` how full it is.
+    """
+
+    id: Name
+    template: TemplateId
+    address: Address
+    port: Annotated[int, Field(ge=1, le=65_535)] | None = None
+    unit: Annotated[int, Field(ge=0, le=4_194_302)] | None = None
+    seed: int = 0
+    soc_start: Share = 0.5
+
+    @property
+    def kind(self) -> str:
+        """What the template says it is."""
+        return template_of(self.template).kind.value
+
+    @property
+    def protocol(self) -> str:
+        """What the template says it speaks."""
+        return template_of(self.template).protocol
+
+
+TEMPLATED = "template"
+"""Tag of a device that is given by a template."""
+
+
+def _form(device: object) -> str | None:
+    """Which form a device is given in."""
+    if isinstance(device, Templated):
+        return TEMPLATED
+    if not isinstance(device, dict):
+        return getattr(device, "kind", None)
+    if TEMPLATED in device:
+        return TEMPLATED
+    kind = device.get("kind")
+    return kind if isinstance(kind, str) else None
+
+
 Device = Annotated[
-    Battery | Pv | EvCharger | EvV2h | FuelCell | HeatPump | Meter, Field(discriminator="kind")
+    Annotated[Battery, Tag("battery")]
+    | Annotated[Pv, Tag("pv")]
+    | Annotated[EvCharger, Tag("ev-charger")]
+    | Annotated[EvV2h, Tag("ev-v2h")]
+    | Annotated[FuelCell, Tag("fuel-cell")]
+    | Annotated[HeatPump, Tag("heat-pump")]
+    | Annotated[Meter, Tag("meter")]
+    | Annotated[Templated, Tag(TEMPLATED)],
+    Discriminator(_form),
 ]
 
 CLASS_OF_KIND = {
@@ -294,6 +323,7 @@ class SiteModel(_Model):
     gateway: Address | None = None
     location: Location = Location()
     load: Load = HouseholdLoad(kind="household")
+    frequency: FrequencyCourse | None = None
     devices: Annotated[tuple[Device, ...], Field(min_length=1)]
 
 
@@ -309,6 +339,8 @@ class FaultEvent(_Model):
     offset_w: Annotated[float, Field(ge=-100_000.0, le=100_000.0)] = 0.0
     every: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     variant: Annotated[MapFault, Field(strict=False)] = MapFault.COUNT
+    address: Address | Literal[""] = ""
+    offset_s: Annotated[float, Field(ge=-1e9, le=1e9)] = 0.0
 
     @model_validator(mode="after")
     def _order(self) -> "FaultEvent":

@@ -64,12 +64,14 @@ GET_RETRIES: Final = 1
 
 _EXPECTED: Final[Mapping[Esv, frozenset[Esv]]] = {
     Esv.GET: frozenset({Esv.GET_RES, Esv.GET_SNA}),
-    Esv.SET_C: frozenset({Esv.SET_RES, Esv.SET_C_SNA}),
+    Esv.SET_C: frozenset({Esv.SET_RES, Esv.SET_C_SNA, Esv.SET_I_SNA}),
     Esv.SET_I: frozenset({Esv.SET_I_SNA}),
     Esv.INF_REQ: frozenset({Esv.INF, Esv.INF_SNA}),
     Esv.SET_GET: frozenset({Esv.SET_GET_RES, Esv.SET_GET_SNA}),
     Esv.INFC: frozenset({Esv.INFC_RES}),
 }
+"""Some stacks refuse a SetC with the code of SetI: a refusal all the same."""
+
 _READS: Final = frozenset({Esv.GET, Esv.INF_REQ})
 _INSTANCE_LIST: Final = 0xD6
 

@@ -143,7 +143,7 @@ class Event:
     ``obligation_id``, ``version``, ``reason``), ``command.done``, ``command.refused`` (payload:
     ``sequence``, ``reason``), ``mode.changed``, ``alarm.raised``, ``alarm.cleared``,
     ``device.lost``, ``device.back``, ``agent.started``, ``agent.stopped``, ``cycle.skipped``,
-    ``watchdog.released``.
+    ``watchdog.released``, ``primary.logged`` (one a second while primary reserve is given).
     A receipt is given again each time its message arrives again.
     """
 

@@ -20,7 +20,11 @@ class ResourceKind(enum.Enum):
 
 
 class Capability(enum.Enum):
-    """What a driver can do with a resource, found from the device itself."""
+    """What a driver can do with a resource, found from the device itself.
+
+    SUMS_OTHERS: what it measures is the sum of other resources of the site (a power conditioner
+    and what is behind it), so it has no power of its own.
+    """
 
     READS_POWER = "reads-power"
     TAKES_SETPOINT = "takes-setpoint"
@@ -29,6 +33,8 @@ class Capability(enum.Enum):
     HAS_SOC = "has-soc"
     HAS_LEASE_TIMER = "has-lease-timer"
     MEASURES_SITE = "measures-site"
+    MEASURES_FREQUENCY = "measures-frequency"
+    SUMS_OTHERS = "sums-others"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

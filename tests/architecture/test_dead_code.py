@@ -20,7 +20,6 @@ MIGRATIONS = "cloud_coordinator.store.migrations."
 UNUSED_MODULES = {}
 UNUSED_NAMES = {
     "AccessDeniedError": "part of the agreed error tree; nobody is told apart yet",
-    "DeviceRefusedError": "part of the agreed error tree; a refusal is an outcome so far",
     "InfeasibleError": "part of the agreed error tree; the balance always has an answer",
     "SolverFailedError": "part of the agreed error tree; the solver returns its status",
     "MULTICAST_IPV4": "a fact of the specification; the group is configured",

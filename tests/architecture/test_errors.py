@@ -5,6 +5,9 @@ from collections.abc import Iterator, Mapping
 from types import ModuleType
 
 BORDERS = {
+    "edge_agent/drivers/border.py": (
+        "libraries of devices raise what derives from BaseException; one device must not end all"
+    ),
     "cloud_coordinator/gateway/mqtt_bus.py": (
         "a callback's bug must not end the broker's connection; nats-py does the same inside"
     ),

@@ -38,12 +38,21 @@ def test_nothing_prints(product: Mapping[str, ast.Module]) -> None:
     assert not found, found
 
 
+BRIDGES = {
+    "edge_agent/drivers/ocpp/library_log.py": "turns what two libraries complain about into events",
+    "edge_agent/drivers/sunspec/line.py": "silences a library; its errors become ours",
+    "firmware_sim/servers/ocpp.py": "silences libraries; they complain about the faults we make",
+}
+"""Modules that touch the log of libraries, and why."""
+
+
 def test_only_structlog_logs(product: Mapping[str, ast.Module]) -> None:
     """Some lines would be without fields, time or level, and go another way."""
     allowed = {"INFO", "DEBUG", "WARNING"}
     found = [
         f"{path}:{node.lineno}"
         for path, tree in product.items()
+        if path not in BRIDGES
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute)
         and isinstance(node.value, ast.Name)

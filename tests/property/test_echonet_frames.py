@@ -34,7 +34,7 @@ from protocols.echonet_lite.property_map import decode_property_map, encode_prop
 from protocols.echonet_lite.requester import Peer, Requester, get
 from protocols.vocabulary.errors import LocalProtocolError, RemoteProtocolError
 
-CLASSES = (0x0EF0, 0x027D, 0x0279, 0x027E, 0x02A1, 0x027C, 0x026B, 0x0288, 0x02A5)
+CLASSES = (0x0EF0, 0x027D, 0x0279, 0x027E, 0x02A1, 0x027C, 0x026B, 0x0288, 0x028D, 0x02A5, 0x0130)
 SPECS = [spec for class_code in CLASSES for spec in properties_of(class_code)]
 BYTE = st.integers(0, 255)
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from edge_agent.drivers.echonet_lite.classes import (
+from edge_agent.drivers.echonet_lite.facts import (
     METHOD_DESIGNATED_POWER,
     MODE_SETTING,
     REMOTE_EPC,
@@ -19,6 +19,8 @@ from edge_agent.drivers.echonet_lite.classes import (
     Command,
     Direction,
     LimitCommand,
+    ShedCommand,
+    SignedPower,
     StorageCommand,
     SwitchCommand,
 )
@@ -29,6 +31,7 @@ from protocols.vocabulary.errors import DeviceUnsupportedError, RemoteProtocolEr
 AMOUNT_EPCS: Final = frozenset({0xAA, 0xAB, 0xE7, 0xEA})
 """Energy amounts of 027D, 027E and 02A1."""
 _S_PER_H: Final = 3600.0
+_FULL_PERCENT: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,12 +77,15 @@ class WritePlan:
         What it amounts to, W, generator frame; None if the device decides itself.
     detail : str
         For people.
+    restores : bool
+        It gives back what was set before our first write: once done, there is no "before".
     """
 
     steps: tuple[Property, ...]
     expected: tuple[Property, ...]
     power_w: float | None
     detail: str
+    restores: bool = False
 
 
 def plan_setpoint(
@@ -107,6 +113,8 @@ def plan_setpoint(
         return _plan_storage(command, abilities, power_w=power_w, lease_s=lease_s)
     if isinstance(command, LimitCommand):
         return _plan_limit(command, abilities, power_w)
+    if isinstance(command, ShedCommand):
+        return _plan_shed(command, abilities, sheds=round(power_w) == 0)
     code = command.idle if round(power_w) == 0 else command.active
     return _plan_switch(command, abilities, code, detail=f"{command.epc:02X}={code:02X}")
 
@@ -124,17 +132,14 @@ def plan_release(command: Command, abilities: Abilities) -> WritePlan:
         return _plan(abilities, [mode], power_w=None, detail=command.release_name)
     if isinstance(command, SwitchCommand):
         return _plan_switch(command, abilities, command.release, detail=command.release_name)
+    if isinstance(command, ShedCommand):
+        return replace(_plan_shed(command, abilities, sheds=False), restores=True)
     epc = _limit_epc(command, abilities)
     edt = abilities.originals.get(epc)
-    if edt is None:
-        rated = next(
-            (
-                value
-                for value in (number(abilities, abilities.settings, e) for e in command.rated_epcs)
-                if value is not None
-            ),
-            None,
-        )
+    if edt is None and _in_percent(abilities, epc):
+        edt = bytes((_FULL_PERCENT,))
+    elif edt is None:
+        rated = _first(abilities, abilities.settings, command.rated_epcs)
         if rated is None:
             raise DeviceUnsupportedError(
                 f"neither a setting before ours nor a rating for {epc:02X}"
@@ -142,7 +147,7 @@ def plan_release(command: Command, abilities: Abilities) -> WritePlan:
         edt = _watts(abilities, epc, rated)
     restored = Property(epc, edt)
     detail = f"output limit as before ({epc:02X}={edt.hex()})"
-    return _plan(abilities, [restored], power_w=None, detail=detail)
+    return replace(_plan(abilities, [restored], power_w=None, detail=detail), restores=True)
 
 
 def setting_power_w(
@@ -151,20 +156,19 @@ def setting_power_w(
     """Power the device says is set, W, generator frame; None where it decides itself."""
     known = Abilities(class_code=class_code, settable=frozenset())
     if isinstance(command, LimitCommand):
-        values = (number(known, settings, epc) for epc in command.limit_epcs)
-        return next((value for value in values if value is not None), None)
-    if isinstance(command, SwitchCommand):
+        limits = (_limit_w(command, known, settings, epc=epc) for epc in command.limit_epcs)
+        return min((limit_w for limit_w in limits if limit_w is not None), default=None)
+    if isinstance(command, SwitchCommand | ShedCommand):
         return None
     mode = settings.get(MODE_SETTING)
-    if mode is None:
+    if mode is None or len(mode) != 1:
         return None
-    if mode == bytes((command.standby,)):
+    if mode[0] == command.standby:
         return 0.0
-    for direction, sign in ((command.charge, -1.0), (command.discharge, 1.0)):
-        if direction is not None and mode == bytes((direction.mode,)):
-            value = number(known, settings, direction.power_epc)
-            return None if value is None else sign * value
-    return None
+    power_epc = command.power_epc(mode[0])
+    value = None if power_epc is None else number(known, settings, power_epc)
+    charges = command.discharge is None or mode[0] != command.discharge.mode
+    return None if value is None else (-value if charges else value) + 0.0
 
 
 def number(abilities: Abilities, settings: Mapping[int, bytes], epc: int) -> float | None:
@@ -194,7 +198,11 @@ def _plan_storage(
         mode = _mode(abilities, command.standby)
         return _plan(abilities, [mode], power_w=0.0, detail=detail)
     signed_w = math.copysign(watts, power_w)
-    plan = _plan_direction(direction, abilities, signed_w=signed_w, lease_s=lease_s)
+    signed = command.signed
+    if signed is not None and direction.power_epc not in abilities.settable >= {signed.power_epc}:
+        plan = _plan_signed(signed, abilities, signed_w=signed_w)
+    else:
+        plan = _plan_direction(direction, abilities, signed_w=signed_w, lease_s=lease_s)
     if watts == round(abs(power_w)):
         return plan
     return replace(plan, detail=f"{plan.detail} (asked for {power_w:.0f} W, its greatest is less)")
@@ -228,11 +236,63 @@ def _plan_direction(
     return _plan(abilities, [*optional, power, mode], power_w=signed_w, detail=detail)
 
 
+def _plan_signed(signed: SignedPower, abilities: Abilities, *, signed_w: float) -> WritePlan:
+    """Plan one power for both ways; its sign on the wire is + for charging."""
+    methods = [
+        Property(epc, bytes((code,)))
+        for epc, code in signed.methods
+        if epc in abilities.settable and abilities.settings.get(epc) != bytes((code,))
+    ]
+    edt = _encoded(abilities, signed.power_epc, round(-signed_w))
+    steps = [*methods, Property(signed.power_epc, edt), _mode(abilities, signed.mode)]
+    detail = f"DA={signed.mode:02X} {-signed_w:+.0f} W ({signed.power_epc:02X}, + charges)"
+    return _plan(abilities, steps, power_w=signed_w, detail=detail)
+
+
 def _plan_limit(command: LimitCommand, abilities: Abilities, power_w: float) -> WritePlan:
     epc = _limit_epc(command, abilities)
+    if _in_percent(abilities, epc):
+        return _plan_share(command, abilities, power_w)
     limit = Property(epc, _watts(abilities, epc, max(power_w, 0.0)))
     detail = f"output limit {max(power_w, 0.0):.0f} W ({epc:02X})"
     return _plan(abilities, [limit], power_w=round(max(power_w, 0.0)), detail=detail)
+
+
+def _plan_share(command: LimitCommand, abilities: Abilities, power_w: float) -> WritePlan:
+    """Plan a limit in per cent, rounded down: what is allowed is never passed."""
+    epc = _limit_epc(command, abilities)
+    full_w = _first(abilities, abilities.settings, command.share_epcs)
+    if not full_w:
+        raise DeviceUnsupportedError(f"what {epc:02X} is a share of is not known")
+    percent = min(math.floor(_FULL_PERCENT * max(power_w, 0.0) / full_w), _FULL_PERCENT)
+    limit_w = percent * full_w / _FULL_PERCENT
+    detail = f"output limit {percent} % = {limit_w:.0f} W ({epc:02X})"
+    limit = Property(epc, _encoded(abilities, epc, percent))
+    return _plan(abilities, [limit], power_w=limit_w, detail=detail)
+
+
+def _limit_w(
+    command: LimitCommand, abilities: Abilities, settings: Mapping[int, bytes], *, epc: int
+) -> float | None:
+    """Limit that one of the properties sets, W; None if it is not known."""
+    value = number(abilities, settings, epc)
+    if value is None or not _in_percent(abilities, epc):
+        return value
+    full_w = _first(abilities, settings, command.share_epcs)
+    return None if full_w is None else value * full_w / _FULL_PERCENT
+
+
+def _in_percent(abilities: Abilities, epc: int) -> bool:
+    spec = lookup(abilities.class_code, epc)
+    return spec is not None and spec.unit == "%"
+
+
+def _first(
+    abilities: Abilities, settings: Mapping[int, bytes], epcs: tuple[int, ...]
+) -> float | None:
+    """First of the properties that is a number."""
+    values = (number(abilities, settings, epc) for epc in epcs)
+    return next((value for value in values if value is not None), None)
 
 
 def _plan_switch(
@@ -241,6 +301,41 @@ def _plan_switch(
     _require(abilities, command.epc)
     switch = Property(command.epc, bytes((code,)))
     return _plan(abilities, [switch], power_w=None, detail=detail)
+
+
+def _plan_shed(command: ShedCommand, abilities: Abilities, *, sheds: bool) -> WritePlan:
+    """Plan less, or what was set before, by the first way the device lets set."""
+    epc = next(
+        (e for e in (command.saving_epc, command.temperature_epc) if e in abilities.settable), None
+    )
+    if epc is None:
+        raise DeviceUnsupportedError("neither power saving nor set temperature is in the Set map")
+    before = abilities.originals.get(epc, abilities.settings.get(epc))
+    if before is None:
+        raise DeviceUnsupportedError(f"what is set now ({epc:02X}) is not known")
+    if not sheds:
+        detail = f"as before ({epc:02X}={before.hex()})"
+        return _plan(abilities, [Property(epc, before)], power_w=None, detail=detail)
+    if epc == command.saving_epc:
+        step, detail = Property(epc, bytes((command.saving_code,))), "power saving"
+    else:
+        degrees_c = _less_c(command, abilities, before)
+        step, detail = Property(epc, bytes((degrees_c,))), f"set temperature {degrees_c} C"
+    return _plan(abilities, [step], power_w=None, detail=f"{detail}: how much less is not known")
+
+
+def _less_c(command: ShedCommand, abilities: Abilities, before: bytes) -> int:
+    """Set temperature that takes less, never beyond what people can live in."""
+    usual_c = number(abilities, {command.temperature_epc: before}, command.temperature_epc)
+    mode = abilities.settings.get(command.mode_epc, b"")
+    moves = {bytes((code,)): degrees for code, degrees in command.less_by_mode}
+    if usual_c is None or mode not in moves:
+        raise DeviceUnsupportedError(f"no set temperature to move in mode {mode.hex() or 'none'}")
+    low_c, high_c = command.temperature_c
+    usual, move_c = round(usual_c), moves[mode]
+    if move_c > 0:
+        return max(usual, min(usual + move_c, high_c))
+    return min(usual, max(usual + move_c, low_c))
 
 
 def _plan(

@@ -1,29 +1,33 @@
 """What the driver knows of one device: who and where, what it can, what it last said."""
 
-import enum
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
 from edge_agent.config.site import DeviceConfig
-from edge_agent.drivers.echonet_lite.classes import (
+from edge_agent.drivers.echonet_lite.classes import facts_of
+from edge_agent.drivers.echonet_lite.commands import Abilities, setting_power_w
+from edge_agent.drivers.echonet_lite.exchange import USUAL, Pace
+from edge_agent.drivers.echonet_lite.facts import (
+    CONNECTED_DEVICES_EPC,
     MODE_SETTING,
+    MULTI_INPUT_PCS,
     REMAINING_ENERGY,
     REMOTE_EPC,
     ClassFacts,
-    Command,
     Direction,
     LimitCommand,
     StorageCommand,
     SwitchCommand,
-    facts_of,
 )
-from edge_agent.drivers.echonet_lite.commands import Abilities, setting_power_w
-from edge_agent.drivers.echonet_lite.values import Held, least, magnitude
+from edge_agent.drivers.echonet_lite.values import Held, decode, least, magnitude
 from protocols.echonet_lite.frame import Eoj
 from protocols.echonet_lite.requester import Peer
+from protocols.templates.catalogue import template_of
+from protocols.templates.echonet_lite import EchonetWire
+from protocols.templates.template import Nameplate, Template
 from protocols.vocabulary.identifiers import ResourceId, SiteId
 from protocols.vocabulary.resource import Capability, Resource, ResourceKind
 
@@ -32,12 +36,21 @@ GET_BATCH: Final = 24
 SET_BATCH: Final = 8
 
 
-class Contact(enum.Enum):
-    """Where we stand with a device."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manners:
+    """How a device may be spoken with before it has shown anything.
 
-    NEW = "new"
-    LIVE = "live"
-    LOST = "lost"
+    Attributes
+    ----------
+    get_batch, set_batch : int
+        Properties in one frame.
+    pace : Pace
+        Time-out and pauses.
+    """
+
+    get_batch: int = GET_BATCH
+    set_batch: int = SET_BATCH
+    pace: Pace = USUAL
 
 
 @dataclass(slots=True, kw_only=True)
@@ -50,20 +63,26 @@ class Device:
         What was configured, and what its class is about.
     address, node_id : str
         Where it is now, and its identification number in upper-case hex (empty: not known).
-    contact : Contact
-        LIVE while it answers.
+    met : bool
+        It has been identified and learned, and has answered since.
     readable, settable : frozenset of int
         Its Get and Set maps, or what probing found.
+    doubtful : frozenset of int
+        EPCs asked all the same though its map does not list them, or cannot be trusted.
     held, changed
         Last EDT per EPC; the EPCs that arrived since they were last taken.
     originals : dict of int to bytes
         Settings as they were before our first write.
+    manners : Manners
+        How it may be spoken with.
+    plate : Nameplate or None
+        Bounds of its product family, for what it does not state itself.
+    siblings : frozenset of str
+        Objects of the same node that are resources of the site too.
     get_batch, set_batch : int
-        Properties this device takes in one frame.
+        Properties this device takes in one frame, as far as it has shown.
     refused_until_ns : dict of int to int
         EPCs it did not answer though it lists them; asked again then.
-    misses : int
-        Requests in a row without an answer.
     remote_due : bool
         Remote control (93) has to be announced with the next Set.
     """
@@ -73,16 +92,19 @@ class Device:
     facts: ClassFacts
     address: str
     node_id: str = ""
-    contact: Contact = Contact.NEW
+    met: bool = False
     readable: frozenset[int] = frozenset()
     settable: frozenset[int] = frozenset()
+    doubtful: frozenset[int] = frozenset()
     held: dict[int, Held] = field(default_factory=dict)
     changed: set[int] = field(default_factory=set)
     originals: dict[int, bytes] = field(default_factory=dict)
+    manners: Manners = Manners()
+    plate: Nameplate | None = None
+    siblings: frozenset[str] = frozenset()
     get_batch: int = GET_BATCH
     set_batch: int = SET_BATCH
     refused_until_ns: dict[int, int] = field(default_factory=dict)
-    misses: int = 0
     remote_due: bool = True
 
     @property
@@ -110,12 +132,9 @@ class Device:
         return {epc: entry.edt for epc, entry in self.held.items()}
 
     def askable(self, epcs: Iterable[int], now_ns: int) -> list[int]:
-        """Those of the EPCs it lists and did not refuse lately."""
-        return [
-            epc
-            for epc in epcs
-            if epc in self.readable and self.refused_until_ns.get(epc, 0) <= now_ns
-        ]
+        """Those of the EPCs it may give and did not refuse lately."""
+        known = self.readable | self.doubtful
+        return [epc for epc in epcs if epc in known and self.refused_until_ns.get(epc, 0) <= now_ns]
 
     def setting_power_w(self) -> float | None:
         """Power it says is set, W, generator frame."""
@@ -130,46 +149,71 @@ class Device:
             settable=self.settable,
             settings=self.settings(),
             originals=self.originals,
-            charge_w=self._bounds(self.facts.rated_charge_epcs),
-            discharge_w=self._bounds(self.facts.rated_discharge_epcs),
+            charge_w=self._bounds(self.facts.rated_charge_epcs, charges=True),
+            discharge_w=self._bounds(self.facts.rated_discharge_epcs, charges=False),
             remote_due=self.remote_due and REMOTE_EPC in self.settable,
         )
 
-    def _bounds(self, epcs: tuple[int, ...]) -> tuple[float, float]:
-        code = self.facts.class_code
+    def _bounds(self, epcs: tuple[int, ...], *, charges: bool) -> tuple[float, float]:
+        """Smallest and greatest power of a direction, W, as stated, else by its family."""
+        code, plate = self.facts.class_code, self.plate
+        smallest = 0.0 if plate is None else plate.power_w_least
         for epc in epcs:
             greatest = magnitude(code, self.held, epc)
             if greatest is not None:
-                return least(code, self.held, epc) or 0.0, greatest
-        return 0.0, math.inf
+                return least(code, self.held, epc) or smallest, greatest
+        if plate is None:
+            return 0.0, math.inf
+        return smallest, (-plate.power_w_min if charges else plate.power_w_max) or math.inf
 
 
-def device_of(site_id: SiteId, config: DeviceConfig) -> Device:
-    """Device as configured, before any contact."""
-    eoj = Eoj.parse(config.eoj)
+def devices_of(
+    site_id: SiteId, configs: Sequence[DeviceConfig], *, timeout_s: float | None
+) -> list[Device]:
+    """Devices as configured, before any contact.
+
+    Parameters
+    ----------
+    site_id : SiteId
+        The site.
+    configs : sequence of DeviceConfig
+        All of this protocol; those at one address are one node.
+    timeout_s : float or None
+        The site's time-out for all of them; None: as their templates say.
+    """
+    nodes: dict[str, set[str]] = {}
+    for config in configs:
+        nodes.setdefault(config.address, set()).add(config.eoj)
+    return [
+        _device_of(site_id, config, siblings=nodes[config.address], timeout_s=timeout_s)
+        for config in configs
+    ]
+
+
+def _device_of(
+    site_id: SiteId, config: DeviceConfig, *, siblings: set[str], timeout_s: float | None
+) -> Device:
+    template = None if config.template_id is None else template_of(config.template_id)
+    manners = Manners() if template is None else _manners(template, timeout_s)
     return Device(
         site_id=site_id,
         config=config,
-        facts=facts_of(eoj.class_code),
+        facts=facts_of(Eoj.parse(config.eoj).class_code),
         address=config.address,
-        node_id=(config.node_id or "").upper(),
+        node_id=(config.identity or "").upper(),
+        manners=manners,
+        plate=None if template is None else template.nameplate,
+        siblings=frozenset(siblings) - {config.eoj},
+        get_batch=manners.get_batch,
+        set_batch=manners.set_batch,
     )
 
 
-def command_epcs(command: Command | None) -> frozenset[int]:
-    """Every EPC a command may set."""
-    if command is None:
-        return frozenset()
-    if isinstance(command, LimitCommand):
-        return frozenset(command.limit_epcs)
-    if isinstance(command, SwitchCommand):
-        return frozenset({command.epc})
-    found = {MODE_SETTING, REMOTE_EPC}
-    for direction in (command.charge, command.discharge):
-        if direction is not None:
-            epcs = (direction.power_epc, direction.amount_epc, direction.method_epc)
-            found.update(epc for epc in epcs if epc is not None)
-    return frozenset(found)
+def _manners(template: Template, timeout_s: float | None) -> Manners:
+    """Manners of a product family, with the site's time-out if it has one."""
+    assert isinstance(template.wire, EchonetWire), "a device's template is of its protocol"
+    pace = Pace(timeout_s=timeout_s or template.timing.timeout_s, pacing_s=template.timing.pacing_s)
+    return Manners(get_batch=template.wire.get_batch, set_batch=template.wire.set_batch, pace=pace)
 
 
 def resource_of(device: Device) -> Resource:
@@ -178,7 +222,7 @@ def resource_of(device: Device) -> Resource:
     A device that has not been found yet has no power and no capabilities unless the
     configuration gives them: control cannot ask of it what nobody knows it can.
     """
-    config = device.config
+    config, plate = device.config, device.plate
     least_w, most_w = _power_bounds_w(device)
     capacity_wh, efficiency = _storage(device)
     charge, discharge = config.efficiency_charge, config.efficiency_discharge
@@ -188,7 +232,7 @@ def resource_of(device: Device) -> Resource:
         kind=config.kind,
         power_w_min=least_w,
         power_w_max=most_w,
-        ramp_w_per_s=config.ramp_w_per_s or math.inf,
+        ramp_w_per_s=config.ramp_w_per_s or (math.inf if plate is None else plate.ramp_w_per_s),
         energy_wh_capacity=capacity_wh,
         efficiency_charge=efficiency or charge,
         efficiency_discharge=efficiency or discharge,
@@ -202,10 +246,14 @@ def _power_bounds_w(device: Device) -> tuple[float, float]:
     config, facts = device.config, device.facts
     if config.kind is ResourceKind.METER:
         return 0.0, 0.0
-    stated_min = -_first(device, facts.rated_charge_epcs)
-    stated_max = _first(device, facts.rated_discharge_epcs)
-    least_w = stated_min if config.power_w_min is None else config.power_w_min
-    most_w = stated_max if config.power_w_max is None else config.power_w_max
+    plate = device.plate if device.readable else None
+    charge_w = _first(device, facts.rated_charge_epcs)
+    discharge_w = _first(device, facts.rated_discharge_epcs)
+    if plate is not None:
+        charge_w = charge_w or -plate.power_w_min
+        discharge_w = discharge_w or plate.power_w_max
+    least_w = -charge_w if config.power_w_min is None else config.power_w_min
+    most_w = discharge_w if config.power_w_max is None else config.power_w_max
     return min(least_w, 0.0) + 0.0, max(most_w, 0.0) + 0.0
 
 
@@ -230,6 +278,9 @@ def _storage(device: Device) -> tuple[float, float | None]:
         capacity_wh = math.sqrt(into * out_of)
     elif out_of:
         capacity_wh = out_of
+    stores = isinstance(facts.command, StorageCommand) and bool(device.readable)
+    if stores and not capacity_wh and device.plate is not None:
+        capacity_wh = device.plate.energy_wh_capacity
     return device.config.energy_wh_capacity or capacity_wh, efficiency
 
 
@@ -248,6 +299,8 @@ def _capabilities(device: Device) -> frozenset[Capability]:
             found.add(Capability.MEASURES_SITE)
     if "soc" in quantities or REMAINING_ENERGY in device.held:
         found.add(Capability.HAS_SOC)
+    if _lists(device) & device.siblings:
+        found.add(Capability.SUMS_OTHERS)
     command, settable = device.facts.command, device.settable
     if isinstance(command, StorageCommand) and MODE_SETTING in settable:
         directions = [command.charge, *([command.discharge] if command.discharge else [])]
@@ -258,6 +311,16 @@ def _capabilities(device: Device) -> frozenset[Capability]:
     elif isinstance(command, SwitchCommand) and command.epc in settable:
         found.add(Capability.TAKES_ON_OFF)
     return frozenset(found)
+
+
+def _lists(device: Device) -> set[str]:
+    """Objects that a multi-input power conditioner says are behind it."""
+    entry = device.held.get(CONNECTED_DEVICES_EPC)
+    if entry is None or device.facts.class_code != MULTI_INPUT_PCS:
+        return set()
+    value = decode(device.facts.class_code, CONNECTED_DEVICES_EPC, entry.edt).value
+    listed = value if isinstance(value, tuple) else ()
+    return {str(eoj) for eoj in listed if isinstance(eoj, Eoj)}
 
 
 def _by_power(direction: Direction, settable: frozenset[int]) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from edge_agent.drivers.frames import NO_TAP, Direction, FrameTap
 from edge_agent.drivers.port import DatagramEndpoint
 from protocols.echonet_lite.frame import CONTROLLER, Property, decode_frame, encode_frame
 from protocols.echonet_lite.node import Answer, LocalNode
@@ -44,10 +45,40 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExchangeSettings:
-    """How long an attempt waits (s, > 0), and where transaction numbers begin (1..65535)."""
+    """How conversations go.
+
+    Attributes
+    ----------
+    timeout_s : float
+        How long an attempt waits, s, > 0.
+    first_tid : int
+        Where transaction numbers begin, 1..65535.
+    tap : FrameTap
+        Sees every datagram.
+    """
 
     timeout_s: float
     first_tid: int
+    tap: FrameTap = NO_TAP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How fast a device may be spoken with.
+
+    Attributes
+    ----------
+    timeout_s : float or None
+        How long an attempt waits, s; None: as the site says.
+    pacing_s : float
+        Least pause after an answer before the next frame to the same node, s, >= 0.
+    """
+
+    timeout_s: float | None = None
+    pacing_s: float = 0.0
+
+
+USUAL: Final = Pace()
 
 
 class Exchange:
@@ -83,8 +114,10 @@ class Exchange:
         self._endpoint = endpoint
         self._node = node
         self._clock = clock
+        self._tap = settings.tap
         self._timeout_ns = round(settings.timeout_s * _NS_PER_S)
         self._requester = Requester(CONTROLLER, first_tid=settings.first_tid)
+        self._free_ns: dict[str, int] = {}
         self._waiting: dict[int, asyncio.Future[Reply]] = {}
         self._found: list[Discovered] = []
         self._notify: Callable[[Notified], None] = lambda _notified: None
@@ -107,25 +140,36 @@ class Exchange:
             future.cancel()
         self._waiting.clear()
 
-    async def get(self, peer: Peer, epcs: Sequence[int]) -> Reply:
+    async def get(self, peer: Peer, epcs: Sequence[int], *, pace: Pace = USUAL) -> Reply:
         """Get several properties in one frame, repeated once.
+
+        Parameters
+        ----------
+        peer : Peer
+            Whose.
+        epcs : sequence of int
+            Which.
+        pace : Pace
+            How long each attempt waits, and how long the node rests before.
 
         Raises
         ------
         DeviceTimeoutError
             If no attempt was answered in time.
         """
-        return await self._ask(get(peer, epcs, timeout_ns=self._timeout_ns))
+        return await self._ask(get(peer, epcs, timeout_ns=self._waits_ns(pace)), pace)
 
-    async def set_c(self, peer: Peer, properties: Sequence[Property]) -> Reply:
-        """Set with an answer, never repeated.
+    async def set_c(
+        self, peer: Peer, properties: Sequence[Property], *, pace: Pace = USUAL
+    ) -> Reply:
+        """Set with an answer, never repeated; parameters as for :meth:`get`.
 
         Raises
         ------
         DeviceTimeoutError
             If it was not answered in time; it may have been done all the same.
         """
-        return await self._ask(set_c(peer, properties, timeout_ns=self._timeout_ns))
+        return await self._ask(set_c(peer, properties, timeout_ns=self._waits_ns(pace)), pace)
 
     async def discover(self, window_s: float) -> list[Discovered]:
         """Ask the group for instance lists and collect the answers of a window."""
@@ -137,7 +181,23 @@ class Exchange:
         found, self._found = self._found, []
         return found
 
-    async def _ask(self, request: Request) -> Reply:
+    def _waits_ns(self, pace: Pace) -> int:
+        return self._timeout_ns if pace.timeout_s is None else round(pace.timeout_s * _NS_PER_S)
+
+    async def _ask(self, request: Request, pace: Pace) -> Reply:
+        """Let the node rest as long as it must, and ask."""
+        address = request.peer.address
+        wait_ns = self._free_ns.get(address, 0) - self._clock.monotonic_ns()
+        if wait_ns > 0:
+            await asyncio.sleep(wait_ns / _NS_PER_S)
+        try:
+            return await self._ask_now(request)
+        finally:
+            if pace.pacing_s > 0.0:
+                pacing_ns = round(pace.pacing_s * _NS_PER_S)
+                self._free_ns[address] = self._clock.monotonic_ns() + pacing_ns
+
+    async def _ask_now(self, request: Request) -> Reply:
         now_ns = self._clock.monotonic_ns()
         request_id = self._requester.submit(request, now_ns)
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
@@ -151,6 +211,7 @@ class Exchange:
                 self._flush()
 
     def _receive(self, data: bytes, address: str) -> None:
+        self._tap(Direction.RECEIVED, address, data)
         try:
             frame = decode_frame(data)
         except RemoteProtocolError:
@@ -162,8 +223,12 @@ class Exchange:
         self._handle(self._requester.receive(address, frame, now_ns))
 
     def _answer(self, answer: Answer, address: str) -> None:
-        data = encode_frame(answer.frame)
-        if answer.multicast:
+        self._send(encode_frame(answer.frame), None if answer.multicast else address)
+
+    def _send(self, data: bytes, address: str | None) -> None:
+        """Send to a node, or to the group (None)."""
+        self._tap(Direction.SENT, address or "group", data)
+        if address is None:
             self._endpoint.multicast(data)
         else:
             self._endpoint.send(data, address)
@@ -195,10 +260,7 @@ class Exchange:
     def _flush(self) -> None:
         """Send what is due and set the timer for the next deadline."""
         for datagram in self._requester.take_datagrams():
-            if datagram.address is None:
-                self._endpoint.multicast(datagram.data)
-            else:
-                self._endpoint.send(datagram.data, datagram.address)
+            self._send(datagram.data, datagram.address)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

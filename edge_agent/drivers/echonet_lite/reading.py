@@ -9,21 +9,26 @@ from typing import Final
 
 import structlog
 
-from edge_agent.drivers.echonet_lite.device import GET_BATCH, Contact, Device, command_epcs
-from edge_agent.drivers.echonet_lite.exchange import Exchange
+from edge_agent.drivers.echonet_lite.device import Device
+from edge_agent.drivers.echonet_lite.exchange import Exchange, Reply
+from edge_agent.drivers.echonet_lite.facts import (
+    epcs_of,
+)
 from protocols.echonet_lite.frame import NODE_PROFILE
 from protocols.echonet_lite.properties import Access, lookup
 from protocols.echonet_lite.property_map import decode_property_map
 from protocols.echonet_lite.requester import Peer
-from protocols.vocabulary.errors import RemoteProtocolError
+from protocols.vocabulary.errors import DeviceRefusedError, RemoteProtocolError
 from protocols.vocabulary.intervals import Clock
 
 REFUSED_S: Final = 60.0
 """Pause before an EPC that was refused is asked again."""
+ALL_REFUSED_S: Final = 2.0
+"""The same where nothing asked was given: it is the device's trouble, not the EPC's."""
 _NODE_ID: Final = 0x83
 _SET_MAP: Final = 0x9E
 _GET_MAP: Final = 0x9F
-_MAPS: Final = (0x9D, _SET_MAP, _GET_MAP)
+_MAPS: Final = (_SET_MAP, _GET_MAP)
 _NS_PER_S: Final = 1_000_000_000
 
 log = structlog.get_logger(__name__)
@@ -84,7 +89,7 @@ class DeviceReader:
         DeviceTimeoutError
             If nobody answers.
         """
-        reply = await self._exchange.get(Peer(address, NODE_PROFILE), [_NODE_ID])
+        reply = await self._ask(Peer(address, NODE_PROFILE), [_NODE_ID])
         return reply.answered.values.get(_NODE_ID, b"").hex().upper()
 
     async def learn(self) -> None:
@@ -94,30 +99,32 @@ class DeviceReader:
         ------
         DeviceTimeoutError
             If the device stops answering.
+        DeviceRefusedError
+            If it answers and gives nothing.
         """
         device = self._device
         device.refused_until_ns.clear()
-        device.get_batch = GET_BATCH
+        device.get_batch = device.manners.get_batch
         device.remote_due = True
-        reply = await self._exchange.get(device.peer, _MAPS)
-        maps = reply.answered.values
+        maps = await self._maps()
         readable, trouble_get = _map(maps.get(_GET_MAP, b""))
         settable, trouble_set = _map(maps.get(_SET_MAP, b""))
         device.readable = readable
         device.settable = settable
-        commanded = command_epcs(device.facts.command)
-        if trouble_get:
-            # Whatever we might want, one by one where it must be.
-            device.readable = frozenset(device.facts.polled) | commanded
+        commanded = epcs_of(device.facts.command)
         wanted = dict.fromkeys((*device.facts.polled, *sorted(commanded)))
+        # Whatever we might want, one by one where it must be; else what we cannot do without.
+        device.doubtful = frozenset(wanted if trouble_get else device.facts.power) - readable
         found = await self.fetch(wanted)
-        if trouble_get:
-            device.readable = found
+        if trouble_get and not found:
+            raise DeviceRefusedError(f"{device.peer.eoj}: {trouble_get}, and no value")
+        if found - readable and not trouble_get:
+            trouble_get = "the map lacks what the device gives"
         if trouble_set:
             device.settable = frozenset(
                 epc for epc in commanded if _may_be_set(device, epc, found=found)
             )
-        if (trouble_get or trouble_set) and device.contact is not Contact.LIVE:
+        if (trouble_get or trouble_set) and not device.met:
             log.warning(
                 "device.map_wrong",
                 resource_id=device.resource_id,
@@ -126,8 +133,17 @@ class DeviceReader:
                 probed=sorted(f"{epc:02X}" for epc in device.readable),
             )
 
+    async def _maps(self) -> dict[int, bytes]:
+        """Get and Set map, in one frame if the device can."""
+        found: dict[int, bytes] = {}
+        for epcs in (_MAPS, *((epc,) for epc in _MAPS)):
+            if not found.keys() >= set(epcs):
+                reply = await self._ask(self._device.peer, epcs)
+                found |= reply.answered.values
+        return found
+
     def askable(self, epcs: Iterable[int]) -> list[int]:
-        """Those of the EPCs that the device lists and did not refuse lately."""
+        """Those of the EPCs that the device may give and did not refuse lately."""
         return self._device.askable(epcs, self._clock.monotonic_ns())
 
     async def fetch(self, epcs: Iterable[int]) -> frozenset[int]:
@@ -147,7 +163,7 @@ class DeviceReader:
         asked = self.askable(epcs)
         chunks = deque(_chunks(asked, device.get_batch))
         found: set[int] = set()
-        refused = 0
+        refused: set[int] = set()
         largest, retried = 0, False
         while chunks:
             chunk = chunks.popleft()
@@ -156,27 +172,33 @@ class DeviceReader:
             missing = [epc for epc in chunk if epc not in got]
             largest = max(largest, len(got))
             if missing and len(chunk) == 1:
-                self._refuse(missing[0])
-                refused += 1
+                refused.add(missing[0])
             elif missing:
                 retried = True
                 size = len(got) or -(-len(chunk) // 2)
                 chunks.extendleft(reversed(_chunks(missing, size)))
         if retried and not refused:
             device.get_batch = max(largest, 1)
+        self._refuse(refused, pause_s=REFUSED_S if found else ALL_REFUSED_S)
         return frozenset(found)
 
     async def _get(self, chunk: Sequence[int]) -> frozenset[int]:
-        reply = await self._exchange.get(self._device.peer, chunk)
+        reply = await self._ask(self._device.peer, chunk)
         asked = frozenset(chunk)
         for epc, edt in reply.answered.values.items():
             if epc in asked and edt:
                 self._device.store(epc, edt, reply.received_at)
+                if epc in self._device.doubtful:
+                    self._device.readable |= {epc}
         return frozenset(epc for epc, edt in reply.answered.values.items() if edt) & asked
 
-    def _refuse(self, epc: int) -> None:
-        until_ns = self._clock.monotonic_ns() + round(REFUSED_S * _NS_PER_S)
-        self._device.refused_until_ns[epc] = until_ns
+    async def _ask(self, peer: Peer, epcs: Sequence[int]) -> Reply:
+        """Get as fast as the device can bear."""
+        return await self._exchange.get(peer, epcs, pace=self._device.manners.pace)
+
+    def _refuse(self, epcs: Iterable[int], *, pause_s: float) -> None:
+        until_ns = self._clock.monotonic_ns() + round(pause_s * _NS_PER_S)
+        self._device.refused_until_ns.update((epc, until_ns) for epc in epcs)
 
 
 def _chunks(epcs: Sequence[int], size: int) -> list[list[int]]:

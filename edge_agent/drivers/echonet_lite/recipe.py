@@ -5,7 +5,7 @@ from typing import Final
 
 from edge_agent.drivers.echonet_lite.commands import WritePlan
 from edge_agent.drivers.echonet_lite.device import Device
-from edge_agent.drivers.lease_book import LeasedDevice
+from edge_agent.drivers.lease_book import WIRE_ECHONET_LITE, LeasedDevice
 from protocols.echonet_lite.frame import (
     CONTROLLER,
     Esv,
@@ -41,6 +41,7 @@ def leased_device(
     asked = tuple(Property(entry.epc) for entry in readable) or (Property(_OPERATION_STATUS),)
     return LeasedDevice(
         resource_id=device.resource_id,
+        wire=WIRE_ECHONET_LITE,
         address=device.address,
         port=device_port,
         frames=tuple(_frame(device, Esv.SET_C, chunk) for chunk in chunks),

@@ -12,19 +12,18 @@ from decimal import Decimal
 from functools import cache
 from typing import Final
 
-from edge_agent.drivers.echonet_lite.classes import (
+from edge_agent.drivers.echonet_lite.commands import setting_power_w
+from edge_agent.drivers.echonet_lite.facts import (
     CONNECTED_CODES,
     DISCONNECTED_CODE,
-    METER_COEFFICIENT,
-    METER_UNIT,
     MODE_SETTING,
     REMAINING_ENERGY,
     ClassFacts,
+    LimitCommand,
     Readout,
     Rule,
     StorageCommand,
 )
-from edge_agent.drivers.echonet_lite.commands import setting_power_w
 from edge_agent.drivers.port import Reading
 from edge_agent.points import table
 from protocols.echonet_lite.composites import Range, energy_kwh
@@ -35,6 +34,7 @@ from protocols.vocabulary.measurement import Measurement, Quality
 _WH_PER_KWH: Final = 1000.0
 _ON_CODE: Final = {0x30: 1.0, 0x31: 0.0}
 _FAULT_CODE: Final = {0x41: 1.0, 0x42: 0.0}
+_NO_COEFFICIENT: Final = "the coefficient (D3) is not known"
 _FACTORS: Final[Mapping[str, float]] = {"kWh": _WH_PER_KWH, "kW": 1000.0, "%": 0.01}
 
 
@@ -179,13 +179,25 @@ def _number(
         return _connected(count), decoded.reason or "not known whether a vehicle is connected"
     if rule is Rule.METER_ENERGY:
         return _meter_energy_wh(facts, held, decoded)
+    factor, missing = _factor(facts, held, rule)
     value = magnitude(facts.class_code, held, readout.epc)
-    if value is None:
-        return None, decoded.reason or "no value"
+    if value is None or factor is None:
+        return None, decoded.reason or missing or "no value"
     spec = lookup(facts.class_code, readout.epc)
     assert spec is not None, "a magnitude comes from the table"
     negated = rule in {Rule.NEGATED, Rule.RANGE_MAX_NEGATED}
-    return (-value if spec.turned or negated else value) + 0.0, ""
+    return factor * (-value if spec.turned or negated else value) + 0.0, ""
+
+
+def _factor(facts: ClassFacts, held: HeldValues, rule: Rule) -> tuple[float | None, str]:
+    """Find what a number is still to be multiplied by, or why that is not known."""
+    if rule is Rule.METER_POWER:
+        return _coefficient(facts, held), _NO_COEFFICIENT
+    if rule is Rule.SHARE_OF_RATED:
+        assert isinstance(facts.command, LimitCommand), "a share is of what its command says"
+        known = (magnitude(facts.class_code, held, epc) for epc in facts.command.share_epcs)
+        return next((value for value in known if value is not None), None), "no rating is known"
+    return 1.0, ""
 
 
 def _connected(count: int | None) -> float | None:
@@ -197,21 +209,31 @@ def _connected(count: int | None) -> float | None:
 def _meter_energy_wh(
     facts: ClassFacts, held: HeldValues, decoded: Decoded
 ) -> tuple[float | None, str]:
-    """Count times coefficient (D3, absent = 1) times unit (E1), in Decimal."""
+    """Count times coefficient (absent = 1) times unit, in Decimal."""
     if decoded.count is None or decoded.value is None:
         return None, decoded.reason or "no value"
-    unit = held.get(METER_UNIT)
-    unit_kwh = None if unit is None else decode(facts.class_code, METER_UNIT, unit.edt).value
+    assert facts.meter is not None, "a class with meter counts says where their scale is"
+    unit = held.get(facts.meter.unit_epc)
+    unit_kwh = None
+    if unit is not None:
+        unit_kwh = decode(facts.class_code, facts.meter.unit_epc, unit.edt).value
     if not isinstance(unit_kwh, Decimal):
-        return None, "the unit (E1) is not known"
-    coefficient = held.get(METER_COEFFICIENT)
-    factor: int | None = 1
-    if coefficient is not None:
-        factor = decode(facts.class_code, METER_COEFFICIENT, coefficient.edt).count
+        return None, f"the unit ({facts.meter.unit_epc:02X}) is not known"
+    factor = _coefficient(facts, held)
     if factor is None:
-        return None, "the coefficient (D3) is not known"
+        return None, _NO_COEFFICIENT
     kwh = energy_kwh(decoded.count, coefficient=factor, unit_kwh=unit_kwh)
     return float(kwh * 1000), ""
+
+
+def _coefficient(facts: ClassFacts, held: HeldValues) -> int | None:
+    """Ratio of a meter's transformers, 1 for one that has none; None: not a number."""
+    assert facts.meter is not None, "a class with meter counts says where their scale is"
+    coefficient = held.get(facts.meter.coefficient_epc)
+    if coefficient is None:
+        return 1
+    decoded = decode(facts.class_code, facts.meter.coefficient_epc, coefficient.edt)
+    return None if decoded.value is None else decoded.count
 
 
 def _soc_from_energy(facts: ClassFacts, held: HeldValues, energy_wh_capacity: float) -> Measurement:
@@ -229,12 +251,11 @@ def _setting(facts: ClassFacts, held: HeldValues, changed: Collection[int]) -> M
     if not isinstance(command, StorageCommand) or MODE_SETTING not in held:
         return None
     oldest = MODE_SETTING
-    for direction in (command.charge, command.discharge):
-        if direction is None or held[MODE_SETTING].edt != bytes((direction.mode,)):
-            continue
-        power = held.get(direction.power_epc)
-        if power is not None and power.received_at < held[oldest].received_at:
-            oldest = direction.power_epc
+    edt = held[MODE_SETTING].edt
+    power_epc = command.power_epc(edt[0]) if len(edt) == 1 else None
+    power = None if power_epc is None else held.get(power_epc)
+    if power_epc is not None and power is not None:
+        oldest = min(oldest, power_epc, key=lambda epc: held[epc].received_at)
     if oldest not in changed:
         return None
     settings = {epc: entry.edt for epc, entry in held.items()}

@@ -8,15 +8,17 @@ the device says when it is asked again. A Set is never repeated before that.
 import asyncio
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
-from edge_agent.drivers.echonet_lite.classes import REMOTE_EPC
 from edge_agent.drivers.echonet_lite.commands import WritePlan
 from edge_agent.drivers.echonet_lite.device import Device
 from edge_agent.drivers.echonet_lite.exchange import Exchange
+from edge_agent.drivers.echonet_lite.facts import (
+    REMOTE_EPC,
+)
 from edge_agent.drivers.echonet_lite.reading import DeviceReader
 from edge_agent.drivers.echonet_lite.values import decode
+from edge_agent.drivers.field_device import Carried
 from edge_agent.drivers.port import WriteState
 from protocols.echonet_lite.frame import Property
 from protocols.echonet_lite.properties import lookup
@@ -37,14 +39,6 @@ class _Sent(enum.Enum):
     REFUSED = "refused"
     SILENT = "silent"
     SUPERSEDED = "superseded"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Carried:
-    """How it ended: state, and the detail for people."""
-
-    state: WriteState
-    detail: str
 
 
 class DeviceWriter:
@@ -90,6 +84,8 @@ class DeviceWriter:
             if carried.state is WriteState.DONE:
                 self._device.set_batch = batch
                 self._device.remote_due = False
+                if plan.restores:
+                    self._device.originals.clear()
                 return carried
             if sent is _Sent.REFUSED and batch > 1 and len(plan.steps) > 1:
                 batch = 1  # perhaps it takes them one by one, and then it names the one it won't
@@ -111,7 +107,8 @@ class DeviceWriter:
                 return _Sent.SUPERSEDED, ""
             steps = plan.steps[start : start + batch]
             try:
-                reply = await self._exchange.set_c(self._device.peer, steps)
+                pace = self._device.manners.pace
+                reply = await self._exchange.set_c(self._device.peer, steps, pace=pace)
             except DeviceTimeoutError:
                 return _Sent.SILENT, ""
             if reply.answered.done:

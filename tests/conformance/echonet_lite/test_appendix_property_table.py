@@ -14,7 +14,20 @@ from protocols.echonet_lite.properties import (
     required_epcs,
 )
 
-CLASSES = (0x0000, 0x0EF0, 0x027D, 0x0279, 0x027E, 0x02A1, 0x027C, 0x026B, 0x0288, 0x02A5)
+CLASSES = (
+    0x0000,
+    0x0EF0,
+    0x027D,
+    0x0279,
+    0x027E,
+    0x02A1,
+    0x027C,
+    0x026B,
+    0x0288,
+    0x028D,
+    0x02A5,
+    0x0130,
+)
 LETTERS = {
     Access.REQUIRED: "GSI",
     Access.OPTIONAL: "gsi",
@@ -169,6 +182,21 @@ TABLE = expected("""
 02A5 E0,E3 G-i uint32 kWh 0.001
 02A5 E7 G-i int32 W 1
 02A5 E8 G-i instances - 1
+0130 80,8F,A0,B0 GSI code1 - 1
+0130 B3 GSi uint8 Celsius 1
+0130 B8 g-i uint16x4 W 1
+0130 B9 g-i uint16 A 0.1
+0130 BA g-i uint8 % 1
+0130 BB,BE g-i int8 Celsius 1
+028D D3 g-i uint32 - 1
+028D D4 G-i kwh_unit kWh 1
+028D D7 G-i uint8 digits 1
+028D E0 GSi uint8 days 1
+028D E1,E3 G-i uint32 - 1
+028D E2,E4 G-i history - 1
+028D E7 G-i int32 W 1
+028D E8 G-i currents A 0.1
+028D EA,EB G-i reading - 1
 """)
 
 
@@ -227,6 +255,9 @@ def codes_of(class_code: int, epc: int) -> str:
         (0x026B, 0xC8, "01 14 15 16 17 18"),
         (0x026B, 0xCA, "00 09 0A 0B 0C 0D 0E 0F 10 11"),
         (0x026B, 0xCD, "00 0A 0B 0C 0D 0E 0F 10 11"),
+        (0x0130, 0x8F, "41 42"),
+        (0x0130, 0xB0, "40 41 42 43 44 45"),
+        (0x0130, 0xA0, "31 32 33 34 35 36 37 38 41"),
     ],
 )
 def test_an_enumeration_has_exactly_these_codes(class_code: int, epc: int, codes: str) -> None:
@@ -266,6 +297,7 @@ def test_a_code_means(class_code: int, epc: int, code: int, *, name: str) -> Non
         (0x02A1, 0xD3),
         (0x0288, 0xE7),
         (0x0288, 0xE8),
+        (0x028D, 0xE7),
         (0x02A5, 0xE7),
         (0x0000, 0x84),
     ],
@@ -303,7 +335,7 @@ def test_a_device_class_inherits_the_super_class() -> None:
 
 def test_a_class_without_a_table_has_the_super_class() -> None:
     """A device of another class could not even be identified."""
-    spec = lookup(0x0130, 0x88)
+    spec = lookup(0x0133, 0x88)
     assert spec is not None
     assert spec.codes[0x41] == "fault"
 

@@ -22,13 +22,16 @@ from edge_agent.config.site import (
     SiteConfig,
     TariffConfig,
 )
-from edge_agent.drivers.echonet_lite.driver import EchonetDriver
+from edge_agent.drivers.echonet_lite.family import open_family
+from edge_agent.drivers.family import DeviceFamily, FamilyPorts
+from edge_agent.drivers.frames import NO_TAP
 from edge_agent.drivers.lease_book import LeasedDevice
 from edge_agent.drivers.port import WriteOutcome
 from protocols.vocabulary.identifiers import ResourceId, SiteId, ZoneId
 from protocols.vocabulary.resource import ResourceKind
 from protocols.vocabulary.setpoint import Setpoint
 
+TEMPLATE = "echonet-battery-amount"
 BATTERY = ResourceId("site-1/battery-1")
 
 
@@ -53,6 +56,20 @@ class Book:
         return ()
 
 
+class Ledger:
+    """Counts writes and spares none."""
+
+    def __init__(self) -> None:
+        self._writes = 0
+
+    def spend(self, resource_id: ResourceId, writes: int, budget: int | None) -> bool:
+        self._writes += writes
+        return True
+
+    def count(self, resource_id: ResourceId) -> int:
+        return self._writes
+
+
 def say(event: str, **fields: object) -> None:
     sys.stdout.write(json.dumps({"event": event, **fields}) + "\n")
     sys.stdout.flush()
@@ -65,6 +82,7 @@ def site(gateway: str, device: str) -> SiteConfig:
         protocol="echonet-lite",
         address=device,
         eoj="027D01",
+        template_id=TEMPLATE,
     )
     return SiteConfig(
         site_id=SiteId("site-1"),
@@ -92,17 +110,19 @@ def tell(step: str, outcome: WriteOutcome) -> None:
     )
 
 
-async def tell_readings(driver: EchonetDriver) -> None:
+async def tell_readings(driver: DeviceFamily) -> None:
     readings = await driver.read(0.4)
     say("readings", values={point: measurement.value for point, measurement in readings})
 
 
 async def drive(gateway: str, device: str) -> None:
     clock = SystemClock()
-    driver = await EchonetDriver.open(site(gateway, device), clock=clock, book=Book())
+    ports = FamilyPorts(clock=clock, book=Book(), ledger=Ledger(), tap=NO_TAP)
+    driver = await open_family(site(gateway, device), ports)
+    assert driver is not None
     running = asyncio.create_task(driver.run())
     found = await driver.discover()
-    say("found", devices=[(entry.address, entry.eoj, entry.device_id) for entry in found])
+    say("found", devices=[(entry.address, entry.unit, entry.device_id) for entry in found])
     (resource,) = driver.resources()
     say(
         "resource",

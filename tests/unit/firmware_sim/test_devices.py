@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from firmware_sim.devices.node import SimulatedNode
+from firmware_sim.devices.echonet_lite.node import SimulatedNode
 from firmware_sim.faults import Fault, FaultKind
 from firmware_sim.scenario.build import build_sites
 from firmware_sim.scenario.load import parse_scenario
@@ -81,13 +81,20 @@ def placed(site: Site, kind: str) -> Placed:
     return next(entry for entry in site.placed if entry.kind == kind)
 
 
+def node_of(site: Site, kind: str) -> SimulatedNode:
+    """Find the node of the device of this kind."""
+    device = placed(site, kind).device
+    assert isinstance(device, SimulatedNode)
+    return device
+
+
 def request(
     site: Site, kind: str, esv: Esv, *properties: Property, at_s: float = 0.0
 ) -> Frame | None:
     """Answer of a device to a request, after the site was stepped to ``T0 + at_s``."""
     site.advance(T0 + at_s)
     frame = Frame(7, CONTROLLER, Eoj.parse(EOJS[kind]), esv, properties)
-    out = placed(site, kind).node.receive(encode_frame(frame), T0 + at_s)
+    out = node_of(site, kind).receive(encode_frame(frame), T0 + at_s)
     return decode_frame(out[0].data) if out else None
 
 
@@ -163,7 +170,7 @@ def test_battery_follows_a_setpoint_in_the_specifications_sign() -> None:
     esv = put(site, "battery", (0xC1, "03"), (0xEB, "000007D0"), (0xDA, "42"), at_s=1.0)
     assert esv is Esv.SET_RES
     assert number(site, "battery", 0xD3, at_s=4.0) == 2000.0
-    assert placed(site, "battery").node.reading.power_w == -2000.0
+    assert placed(site, "battery").device.reading.power_w == -2000.0
     assert number(site, "meter", 0xE7, at_s=4.0) == 2500.0
     assert get(site, "battery", 0xCF, at_s=4.0) == b"\x42"
     put(site, "battery", (0xC2, "03"), (0xEC, "000005DC"), (0xDA, "43"), at_s=5.0)
@@ -188,7 +195,7 @@ def test_battery_lease_ends_in_standby() -> None:
     assert get(site, "battery", 0xDA, at_s=8.0) == b"\x44"
     assert number(site, "battery", 0xAA, at_s=8.0) == 0.0
     assert number(site, "battery", 0xD3, at_s=10.0) == 0.0
-    charged_wh = placed(site, "battery").node.reading.mean_w
+    charged_wh = placed(site, "battery").device.reading.mean_w
     assert charged_wh == 0.0
 
 
@@ -319,7 +326,7 @@ def test_meter_counts_energy_and_keeps_half_hours() -> None:
 def test_instance_zero_and_profile_are_served() -> None:
     """A discovery that asks all instances of a class could miss the device."""
     site = site_with("battery")
-    node = placed(site, "battery").node
+    node = node_of(site, "battery")
     every = Frame(9, CONTROLLER, Eoj.parse("027D00"), Esv.GET, (Property(0x80),))
     answers = [decode_frame(out.data) for out in node.receive(encode_frame(every), T0)]
     assert [str(answer.seoj) for answer in answers] == ["027D01"]
@@ -332,7 +339,7 @@ def test_instance_zero_and_profile_are_served() -> None:
 def test_garbage_has_no_answer_and_no_effect() -> None:
     """One broken datagram could stop a device for good."""
     site = site_with("battery")
-    node = placed(site, "battery").node
+    node = node_of(site, "battery")
     for data in (b"", b"\x10", b"\x10\x82" + b"x" * 40, b"\x10\x81\x00\x01", b"\xff" * 600):
         assert node.receive(data, T0) == []
     assert get(site, "battery", 0xDA) == b"\x46"
@@ -341,7 +348,7 @@ def test_garbage_has_no_answer_and_no_effect() -> None:
 def test_a_change_of_mode_is_announced_once() -> None:
     """The controller would learn of a mode change only by polling, or be flooded."""
     site = site_with("battery")
-    node: SimulatedNode = placed(site, "battery").node
+    node = node_of(site, "battery")
     node.announcements(T0)
     put(site, "battery", (0xDA, "44"), at_s=1.0)
     frames = [decode_frame(out.data) for out in node.announcements(T0 + 1.0)]
@@ -355,9 +362,10 @@ def test_restart_loses_settings_and_leases_but_no_energy() -> None:
     site = site_with("battery")
     put(site, "battery", (0xAA, "00000064"), (0xC1, "03"), (0xEB, "000003E8"), (0xDA, "42"))
     site.advance(T0 + 10.0)
-    node = placed(site, "battery").node
+    node = node_of(site, "battery")
     soc = node.reading.soc
-    out = node.switch_on(Fault(kind=FaultKind.RESTARTED), T0 + 10.0)
+    node.switch_on(Fault(kind=FaultKind.RESTARTED), T0 + 10.0)
+    out = node.take_unsent()
     assert [decode_frame(entry.data).properties[0].epc for entry in out] == [0xD5]
     assert get(site, "battery", 0xDA, at_s=10.0) == b"\x46"
     assert number(site, "battery", 0xAA, at_s=10.0) == 0.0

@@ -2,18 +2,15 @@
 
 import pytest
 
-from firmware_sim.faults import (
-    Fault,
-    FaultKind,
-    FaultState,
+from firmware_sim.devices.echonet_lite.faulty import (
     Handling,
-    MapFault,
-    departures_s,
     handling,
     pretence,
     refusal,
     shown_map,
 )
+from firmware_sim.faults import Fault, FaultKind, FaultState, MapFault
+from firmware_sim.wire_faults import shape
 from protocols.echonet_lite.frame import CONTROLLER, Eoj, Esv, Frame, Property
 from protocols.echonet_lite.property_map import decode_property_map
 from protocols.vocabulary.errors import RemoteProtocolError
@@ -29,6 +26,11 @@ def state(*faults: Fault) -> FaultState:
     for fault in faults:
         result = result.with_fault(fault)
     return result
+
+
+def departures_s(faults: FaultState, number: int) -> tuple[float, ...]:
+    """When copies of a frame leave."""
+    return tuple(part.delay_s for part in shape(faults, b"\x10\x81", number))
 
 
 @pytest.mark.parametrize(

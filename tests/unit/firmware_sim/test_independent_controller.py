@@ -70,7 +70,7 @@ def test_pychonet_reads_and_drives_the_battery() -> None:
         clock = SystemClock()
         scenario = parse_scenario(_scenario(), origin="test")
         sites = build_sites(scenario, now_s=clock.now().timestamp())
-        server = SimulationServer(sites, port=PORT, clock=clock)
+        server = SimulationServer(sites, clock=clock)
         await server.start()
         stop = asyncio.Event()
         task = asyncio.create_task(server.run(stop))
@@ -80,7 +80,7 @@ def test_pychonet_reads_and_drives_the_battery() -> None:
         finally:
             stop.set()
             await task
-            server.close()
+            await server.close()
         assert before == [62, "auto"]
         assert done == [True, True, True]
         assert after == [2000, "charging", "charging", 2000]

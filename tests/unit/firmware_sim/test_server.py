@@ -122,7 +122,7 @@ def with_bench(
         clock = SystemClock()
         sites = build_sites(scenario, now_s=clock.now().timestamp())
         log = TruthLog(truth) if truth else None
-        server = SimulationServer(sites, port=port, clock=clock, truth=log)
+        server = SimulationServer(sites, clock=clock, truth=log)
         with _unicast(f"{net}.1", port) as unicast, _member(f"{net}.1", port) as group:
             await server.start()
             stop = asyncio.Event()
@@ -136,7 +136,7 @@ def with_bench(
             finally:
                 stop.set()
                 await asyncio.gather(*tasks)
-                server.close()
+                await server.close()
                 if log:
                     log.close()
 
@@ -427,7 +427,7 @@ def test_taken_port_is_said_in_one_line_and_nothing_stays_bound() -> None:
         clock = SystemClock()
         sites = build_sites(scenario, now_s=clock.now().timestamp())
         with _unicast(f"{net}.13", port):
-            server = SimulationServer(sites, port=port, clock=clock)
+            server = SimulationServer(sites, clock=clock)
             with pytest.raises(ConfigError, match=rf"s1/pv-1.*{net}\.13.*{port}.*in use"):
                 await server.start()
             with _unicast(f"{net}.11", port):

@@ -117,6 +117,9 @@ WRONG = [
     ('"027d01"', '"027901"', "devices[1].eoj: '027901' is class 0279, but kind 'battery' is"),
     ('"127.1.1.11"', '"127.1.1.300"', "devices[1].address: '127.1.1.300' is not an IPv4"),
     ('"127.1.1.11"', '"239.1.1.1"', "devices[1].address: 239.1.1.1 is a multicast group"),
+    ("soc_min = 0.1", 'parent = "pcs"', "devices[1].parent: 'pcs' is no device of this site"),
+    ("soc_min = 0.1", 'parent = "meter"', "devices[1].parent: 'meter' is the site's meter"),
+    ("soc_min = 0.1", 'parent = "battery-1"', "devices[1].parent: 'battery-1' is behind 'batt"),
     ('"239.192.1.1"', '"10.0.0.1"', "echonet.group: '10.0.0.1' is not an IPv4 multicast"),
     ('"site-001"', '"Site 1"', "site_id: site id 'Site 1': use 1 to 64"),
     ('"battery-1"', '"battery_1"', "devices[1].id: device id 'battery_1': use 1 to 64"),
@@ -183,3 +186,168 @@ def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match=r"site\.toml: file: is not UTF-8 text"):
         load_config(path)
+
+
+MIXED = """
+[bacnet]
+address = "127.1.1.1/8"
+[ocpp]
+address = "127.1.1.1"
+[[devices]]
+id = "bess"
+template = "sunspec-battery-704"
+address = "192.168.1.9"
+identity = "Maker/Model/SN-1"
+[[devices]]
+id = "hp"
+template = "modbus-heat-pump"
+address = "/dev/ttyUSB0:9600/3"
+[[devices]]
+id = "ahu"
+template = "bacnet-ahu-demand-limit"
+address = "192.168.1.7"
+identity = "1234"
+[[devices]]
+id = "ev"
+template = "ocpp-16-ac-6kw"
+identity = "CP_1"
+[[devices]]
+id = "b2"
+template = "echonet-battery-amount"
+kind = "battery"
+address = "127.1.1.12"
+"""
+
+
+def test_devices_of_every_protocol_are_taken_with_their_templates(tmp_path: Path) -> None:
+    """If this fails, a site with more than one protocol cannot be written down."""
+    config = load_config(written(tmp_path, GOOD + MIXED))
+    bess, heat_pump, hvac, charger, battery = config.devices[2:]
+    assert (bess.protocol, bess.kind, bess.address) == (
+        "sunspec",
+        ResourceKind.BATTERY,
+        "192.168.1.9:502/1",
+    )
+    assert (bess.identity, bess.template_id, bess.eoj) == (
+        "Maker/Model/SN-1",
+        "sunspec-battery-704",
+        "",
+    )
+    assert (heat_pump.protocol, heat_pump.address) == ("modbus", "/dev/ttyUSB0:9600/3")
+    assert (hvac.protocol, hvac.address, hvac.identity) == (
+        "bacnet",
+        "192.168.1.7:47808",
+        "1234",
+    )
+    assert (charger.protocol, charger.address, charger.identity) == ("ocpp", "", "CP_1")
+    assert (battery.protocol, battery.eoj) == ("echonet-lite", "027D01")
+    assert config.bacnet is not None
+    assert (config.bacnet.priority, config.bacnet.port) == (10, 47808)
+    assert config.ocpp is not None
+    assert config.modbus.timeout_s is None
+    assert [d.device_id for d in config.devices_of("sunspec", "modbus")] == ["bess", "hp"]
+
+
+WRONG_MIXED = [
+    ('"sunspec-battery-704"', '"sunspec-batery"', "devices[2].template: 'sunspec-batery' is not a"),
+    (
+        'kind = "battery"\naddress = "127.1.1.12"',
+        'kind = "pv"\naddress = "127.1.1.12"',
+        "devices[6].kind: 'pv' contradicts template",
+    ),
+    (
+        'template = "modbus-heat-pump"',
+        'kind = "heat-pump"\nprotocol = "modbus"',
+        "devices[3].template: is missing; a device on modbus",
+    ),
+    ('template = "modbus-heat-pump"', "", "devices[3].kind: is missing; write it, or a template"),
+    ('"192.168.1.9"', '"192.168.1.9:0/1"', "devices[2].address: '192.168.1.9:0/1' is not a Modbus"),
+    (
+        '"192.168.1.9"',
+        '"192.168.1.9:502/248"',
+        "devices[2].address: '192.168.1.9:502/248' is not a",
+    ),
+    (
+        '"192.168.1.9"',
+        '"inverter.local:502/1"',
+        "devices[2].address: 'inverter.local:502/1' is not",
+    ),
+    ('"192.168.1.9"', '"192.168.1.9:5x2"', "devices[2].address: '192.168.1.9:5x2' is not a Modbus"),
+    ("/dev/ttyUSB0:9600/3", "/dev/ttyUSB0", "devices[3].address: '/dev/ttyUSB0' is not a Modbus"),
+    ("/dev/ttyUSB0:9600/3", "/dev/ttyUSB0:9601/3", "devices[3].address: '/dev/ttyUSB0:9601/3' is"),
+    (
+        '"192.168.1.7"',
+        '"192.168.1.7:99999"',
+        "devices[4].address: '192.168.1.7:99999' is not a BAC",
+    ),
+    ('address = "192.168.1.7"', "", "devices[4].address: is missing"),
+    ('"1234"', '"4194303"', "devices[4].identity: '4194303' is not a device instance"),
+    ('"Maker/Model/SN-1"', '"SN-1"', "devices[2].identity: 'SN-1' is not maker/model/serial"),
+    ('identity = "CP_1"', "", "devices[5].identity: is missing; the charge point id"),
+    ('identity = "CP_1"', 'identity = "CP/1"', "devices[5].identity: 'CP/1' is not a charge point"),
+    (
+        'identity = "CP_1"',
+        'identity = "CP_1"\naddress = "10.0.0.1"',
+        "devices[5].address: '10.0.0.1': a charger calls us",
+    ),
+    ('identity = "1234"', 'eoj = "013001"', "devices[4].eoj: only ECHONET devices have an object"),
+    (
+        'kind = "battery"\naddress = "127.1.1.12"',
+        'eoj = "027901"\naddress = "127.1.1.12"',
+        "devices[6].eoj: '027901' is class 0279, but template",
+    ),
+    (
+        '"127.1.1.1/8"',
+        '"127.1.1.1"',
+        "bacnet.address: '127.1.1.1' is not an address with its network",
+    ),
+    ('[bacnet]\naddress = "127.1.1.1/8"', "", "bacnet: is missing, but devices[4] ('ahu') speaks"),
+    ('[ocpp]\naddress = "127.1.1.1"', "", "ocpp: is missing, but devices[5] ('ev') speaks ocpp"),
+    (
+        'address = "127.1.1.1/8"',
+        'address = "127.1.1.1/8"\npriority = 5',
+        "bacnet.priority: 5 is out of range",
+    ),
+    (
+        '[ocpp]\naddress = "127.1.1.1"',
+        '[ocpp]\naddress = "127.1.1.1"\npassword = "short"',
+        "ocpp.password:",
+    ),
+    (
+        '"/dev/ttyUSB0:9600/3"',
+        '"192.168.1.9:502/1"',
+        "devices[3].address: 192.168.1.9:502/1 is already devices[2]",
+    ),
+    (
+        "[bacnet]",
+        "[modbus]\ntimeout_s = 100.0\n[bacnet]",
+        "modbus.timeout_s: 100.0 is out of range",
+    ),
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG_MIXED, ids=[case[2][:40] for case in WRONG_MIXED])
+def test_a_wrong_device_of_any_protocol_gets_one_line(
+    tmp_path: Path, wrong: tuple[str, str, str]
+) -> None:
+    """If this fails, an installer of a mixed site is left guessing what is wrong."""
+    old, new, cause = wrong
+    text = GOOD + MIXED.replace(old, new, 1)
+    assert text != GOOD + MIXED
+    with pytest.raises(ConfigError) as caught:
+        load_config(written(tmp_path, text))
+    message = str(caught.value)
+    assert message.startswith(f"site.toml: {cause}"), message
+    assert "\n" not in message
+
+
+def test_site_without_echonet_devices_needs_no_echonet_section(tmp_path: Path) -> None:
+    """If this fails, a building with BACnet only must invent a node it does not have."""
+    head, *_ = GOOD.split("[echonet]")
+    meter = '[[devices]]\nid = "m"\ntemplate = "sunspec-meter-203"\naddress = "10.0.0.9:502/1"\n'
+    config = load_config(written(tmp_path, head + meter))
+    assert config.echonet is None
+    assert config.meter.protocol == "sunspec"
+    without = GOOD.replace('[echonet]\naddress = "127.1.1.1"\ngroup = "239.192.1.1"\n', "")
+    with pytest.raises(ConfigError, match=r"echonet: is missing, but devices\[0\]"):
+        load_config(written(tmp_path, without))

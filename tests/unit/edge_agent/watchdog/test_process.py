@@ -28,6 +28,7 @@ from protocols.vocabulary.identifiers import ResourceId
 GATEWAY, DEVICE = "127.8.8.1", "127.8.8.11"
 LEASED = LeasedDevice(
     resource_id=ResourceId("site-1/battery-1"),
+    wire="echonet-lite",
     address=DEVICE,
     port=0,
     frames=(bytes.fromhex("1081000005ff01027d016101da0146"),),

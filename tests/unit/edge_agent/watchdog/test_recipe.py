@@ -14,6 +14,7 @@ from protocols.vocabulary.identifiers import ResourceId
 NOW = datetime(2026, 7, 22, 1, 0, tzinfo=UTC)
 LEASED = LeasedDevice(
     resource_id=ResourceId("site-1/battery-1"),
+    wire="echonet-lite",
     address="127.1.1.11",
     port=3610,
     frames=(bytes.fromhex("1081000005ff01027d016101da0146"),),

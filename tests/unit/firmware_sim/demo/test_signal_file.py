@@ -27,7 +27,7 @@ def written(folder: Path, content: str | bytes) -> Path:
         f"\ufefftime,signal\n{GOOD}",
         GOOD.replace("\n", "\r\n"),
         f"{GOOD}\n\n",
-        gzip.compress(f"time,signal\n{GOOD}".encode()),
+        gzip.compress(f"time,signal\n{GOOD}".encode(), mtime=0),
         "2026-07-22T10:00:00+09:00,0\n2026-07-22T01:00:02Z,0.5\n"
         "2026-07-22T01:00:04Z,-1\n2026-07-22T01:00:06Z,1\n",
     ],

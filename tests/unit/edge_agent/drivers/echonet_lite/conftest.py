@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -24,52 +24,20 @@ from edge_agent.config.site import (
     SiteConfig,
     TariffConfig,
 )
-from edge_agent.drivers.echonet_lite.driver import DriverPorts, EchonetDriver
-from edge_agent.drivers.lease_book import LeasedDevice
+from edge_agent.drivers.echonet_lite.family import family_at
+from edge_agent.drivers.family import DeviceFamily, FamilyPorts
+from edge_agent.drivers.frames import NO_TAP
 from protocols.echonet_lite.frame import Eoj, Esv, Frame, Property, decode_frame, encode_frame
 from protocols.echonet_lite.property_map import encode_property_map
-from protocols.vocabulary.errors import JournalError
 from protocols.vocabulary.identifiers import PointId, ResourceId, SiteId, ZoneId
 from protocols.vocabulary.measurement import Measurement
 from protocols.vocabulary.resource import ResourceKind
 from protocols.vocabulary.setpoint import Setpoint
+from tests.unit.edge_agent.drivers.conftest import FakeBook, FakeLedger, VirtualClock, VirtualLoop
 
-START = datetime(2026, 7, 22, 1, 0, tzinfo=UTC)
 GATEWAY = "127.9.0.1"
 NODE_PROFILE = Eoj(0x0E, 0xF0, 1)
 CONTROLLER = Eoj(0x05, 0xFF, 1)
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop whose time passes only while nothing is to be done."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._now_s = 0.0
-        really = self._selector.select
-
-        def select(timeout: float | None) -> list[object]:
-            assert timeout is not None, "everything waits for something that cannot happen"
-            self._now_s += timeout
-            return really(0)
-
-        self._selector.select = select
-
-    def time(self) -> float:
-        return self._now_s
-
-
-class VirtualClock:
-    """The agent's clock on the loop's time."""
-
-    def __init__(self, loop: VirtualLoop) -> None:
-        self._loop = loop
-
-    def now(self) -> datetime:
-        return START + timedelta(seconds=self._loop.time())
-
-    def monotonic_ns(self) -> int:
-        return round(self._loop.time() * 1e9)
 
 
 @dataclass
@@ -187,28 +155,6 @@ class FakeNetwork:
             loop.call_later(device.delay_s, lambda: self._receiver(data, device.address))
 
 
-class FakeBook:
-    """The lease book, in memory, with everything that was ever written into it."""
-
-    def __init__(self, left_over: tuple[LeasedDevice, ...] = ()) -> None:
-        self._left_over = left_over
-        self.held: dict[ResourceId, LeasedDevice] = {e.resource_id: e for e in left_over}
-        self.dropped: list[ResourceId] = []
-        self.full = False
-
-    def hold(self, leased: LeasedDevice) -> None:
-        if self.full:
-            raise JournalError("release.json: no space left on device")
-        self.held[leased.resource_id] = leased
-
-    def drop(self, resource_id: ResourceId) -> None:
-        self.held.pop(resource_id, None)
-        self.dropped.append(resource_id)
-
-    def left_over(self) -> tuple[LeasedDevice, ...]:
-        return self._left_over
-
-
 def node_id(number: int) -> bytes:
     """17 bytes of a made-up maker."""
     return b"\xfe\xff\xff\xff" + number.to_bytes(13, "big")
@@ -275,6 +221,8 @@ def configured(device: FakeDevice, device_id: str, **changes: object) -> DeviceC
         0x0279: ResourceKind.PV,
         0x027C: ResourceKind.FUEL_CELL,
         0x026B: ResourceKind.HEAT_PUMP,
+        0x02A5: ResourceKind.BATTERY,
+        0x0130: ResourceKind.LOAD,
     }
     fields: dict[str, object] = {
         "device_id": device_id,
@@ -294,8 +242,9 @@ class Site:
         self.clock = VirtualClock(loop)
         self.network = FakeNetwork()
         self.book = FakeBook()
+        self.ledger = FakeLedger()
         self.configs: list[DeviceConfig] = []
-        self.driver: EchonetDriver | None = None
+        self.driver: DeviceFamily | None = None
         self._sequence = 0
 
     def add(self, device: FakeDevice, device_id: str, **changes: object) -> FakeDevice:
@@ -304,7 +253,8 @@ class Site:
         return device
 
     @contextlib.asynccontextmanager
-    async def running(self) -> Iterator[EchonetDriver]:
+    async def running(self) -> Iterator[DeviceFamily]:
+        echonet = EchonetConfig(address=GATEWAY, port=3610, group="239.192.9.1", timeout_s=2.0)
         config = SiteConfig(
             site_id=SiteId("site-1"),
             zone=ZoneId("tokyo"),
@@ -313,14 +263,14 @@ class Site:
             limits=LimitsConfig(contract_import_w=10_000.0, export_limit_w=5_000.0),
             tariff=TariffConfig(import_jpy_per_kwh=30.0, export_jpy_per_kwh=8.0),
             location=LocationConfig(latitude=35.6, longitude=139.7),
-            echonet=EchonetConfig(address=GATEWAY, port=3610, group="239.192.9.1", timeout_s=2.0),
+            echonet=echonet,
             journal=JournalConfig(bytes_max=10**9, tick_age_s_max=86_400.0),
             pv_peak_w=0.0,
             forecast_model=None,
             devices=tuple(self.configs),
         )
-        ports = DriverPorts(endpoint=self.network, clock=self.clock, book=self.book)
-        self.driver = EchonetDriver(config, ports, first_tid=1)
+        ports = FamilyPorts(clock=self.clock, book=self.book, ledger=self.ledger, tap=NO_TAP)
+        self.driver = family_at(self.network, config, echonet, ports=ports, first_tid=1)
         task = asyncio.create_task(self.driver.run())
         try:
             await self.driver.discover()

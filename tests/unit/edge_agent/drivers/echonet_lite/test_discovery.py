@@ -16,11 +16,11 @@ def test_discovery_lists_configured_devices_and_strangers(bench: Bench) -> None:
         site.network.devices.append(bench.battery(12))
         async with site.running() as driver:
             found = await driver.discover()
-            assert [(entry.address, entry.eoj, entry.device_id) for entry in found] == [
+            assert [(entry.address, entry.unit, entry.device_id) for entry in found] == [
                 ("127.9.0.11", "027D01", "b"),
                 ("127.9.0.12", "027D01", ""),
             ]
-            assert found[0].node_id == bench.node_id(11).hex().upper()
+            assert found[0].identity == bench.node_id(11).hex().upper()
 
     bench.run(test)
 
@@ -43,7 +43,7 @@ def test_device_is_found_by_its_node_id_at_another_address(bench: Bench) -> None
     """After a new DHCP lease the site would lose its battery until somebody drives there."""
 
     async def test(site: Site) -> None:
-        device = site.add(bench.battery(11), "b", node_id=bench.node_id(11).hex().upper())
+        device = site.add(bench.battery(11), "b", identity=bench.node_id(11).hex().upper())
         device.address = "127.9.0.77"
         async with site.running():
             values = await site.read()

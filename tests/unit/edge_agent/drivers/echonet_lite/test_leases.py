@@ -485,22 +485,6 @@ def test_lease_of_an_earlier_life_is_released_unless_it_is_renewed(bench: Bench)
     bench.run(test)
 
 
-def test_lease_of_a_device_that_left_the_configuration_is_released(bench: Bench) -> None:
-    """A battery removed from the file while it was forced would never be given back."""
-
-    async def test(site: Site) -> None:
-        device = site.add(bench.battery(), "b")
-        async with site.running() as driver:
-            await driver.write(site.setpoint(-2_000.0, lease_s=5.0))
-        site.book = bench.book(tuple(site.book.held.values()))
-        site.configs.clear()
-        async with site.running():
-            assert device.values[0xDA] == b"\x46"
-
-    logged = bench.run(test)
-    assert "lease.orphaned" in [entry["event"] for entry in logged]
-
-
 def test_setpoint_that_has_expired_is_not_sent(bench: Bench) -> None:
     """A setpoint from before a pause of the gateway would move the battery afterwards."""
 

@@ -1,0 +1,1 @@
+"""BACnet/IP devices: building climate, lighting, ventilation, meters and gateways."""

@@ -1,0 +1,1 @@
+"""The gateway as local central system for OCPP chargers."""

@@ -1,0 +1,1 @@
+"""Devices behind Modbus: SunSpec models, and plain register maps from templates."""

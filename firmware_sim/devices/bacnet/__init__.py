@@ -1,0 +1,1 @@
+"""Simulated BACnet devices: objects over a machine."""

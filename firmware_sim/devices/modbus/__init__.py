@@ -1,0 +1,1 @@
+"""Simulated devices with Modbus registers: image, service, and a plain register map."""

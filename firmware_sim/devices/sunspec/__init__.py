@@ -1,0 +1,1 @@
+"""Simulated SunSpec devices: a model chain over a machine, with timers that revert."""

@@ -1,0 +1,1 @@
+"""Simulated devices on real sockets: one listener per protocol, timers and nothing else."""

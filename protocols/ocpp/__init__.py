@@ -1,0 +1,1 @@
+"""OCPP tables and meaning: profiles, measurands, limits. The ocpp package owns the wire."""

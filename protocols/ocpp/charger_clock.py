@@ -1,0 +1,74 @@
+"""Tells values of now from values that waited in a charger's queue. Pure.
+
+A charger that was offline sends its queue when it is back, each message with the time it was
+made. Its clock may be wrong, so its times count only against each other: what arrives live has
+the same distance to our clock each time, what waited is further behind. Our own receipt is the
+time of a live value; a value that waited is never one.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+TOLERANCE_S: Final = 10.0
+"""How far a live message may be behind the clock of its charger."""
+AGREE_S: Final = 2.0
+"""Two distances this near to each other are the same."""
+APART_S: Final = 0.5
+"""Messages of a queue arrive faster than this after each other."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargerClock:
+    """What is known of a charger's clock.
+
+    Attributes
+    ----------
+    offset_s : float
+        Its time minus ours; 0 until something else is seen, for it takes its time from us.
+    doubted_s : float or None
+        Distance of the last message that did not fit.
+    doubted_at : datetime or None
+        When that arrived.
+    """
+
+    offset_s: float = 0.0
+    doubted_s: float | None = None
+    doubted_at: datetime | None = None
+
+
+def judged(
+    clock: ChargerClock, stamped_at: datetime, received_at: datetime, *, asked_for: bool
+) -> tuple[ChargerClock, bool]:
+    """Judge a time stamp.
+
+    Parameters
+    ----------
+    clock : ChargerClock
+        What was known before.
+    stamped_at : datetime
+        What the charger wrote.
+    received_at : datetime
+        When the message arrived here.
+    asked_for : bool
+        The values were taken because we asked: they are of now, whatever their time.
+
+    Returns
+    -------
+    tuple of ChargerClock and bool
+        What is known now, and whether the values are of now.
+    """
+    distance_s = (stamped_at - received_at).total_seconds()
+    if asked_for:
+        return ChargerClock(offset_s=distance_s), True
+    behind_s = clock.offset_s - distance_s
+    if abs(behind_s) <= TOLERANCE_S:
+        # It drifts slowly; a late message does not drag it along.
+        return ChargerClock(offset_s=max(distance_s, clock.offset_s - AGREE_S)), True
+    if clock.doubted_s is not None and clock.doubted_at is not None:
+        steady = abs(distance_s - clock.doubted_s) <= AGREE_S
+        apart_s = (received_at - clock.doubted_at).total_seconds()
+        if steady and apart_s >= APART_S:
+            return ChargerClock(offset_s=distance_s), True
+    doubt = ChargerClock(offset_s=clock.offset_s, doubted_s=distance_s, doubted_at=received_at)
+    return doubt, False

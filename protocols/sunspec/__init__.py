@@ -1,0 +1,1 @@
+"""SunSpec over Modbus: base address, model chain, scale factors, safe order of writes."""

@@ -1,0 +1,1 @@
+"""Device templates: one TOML file per product family, read by driver and simulator alike."""

@@ -1,0 +1,108 @@
+"""The whole agent with the primary loop inside, in real time: what it journals and replays."""
+
+import asyncio
+import contextlib
+import time
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, cast
+
+import msgpack
+
+from edge_agent.cycle.advice import PLAN_STEP_S, PLAN_STEPS, Advice
+from edge_agent.cycle.agent import Agent
+from edge_agent.cycle.memory import AgentMemory, HeldMemory
+from edge_agent.cycle.parts import AgentParts
+from edge_agent.forecast.persistence import PersistenceForecaster
+from edge_agent.forecast.port import Grid
+from edge_agent.image.image import LatestValues
+from edge_agent.journal.journal import Journal
+from edge_agent.journal.reader import JournalReader
+from edge_agent.journal.records import JournalStream
+from edge_agent.link.inbox import Inbox
+from edge_agent.link.site_link import SiteLink
+from edge_agent.points.table import points_of
+from edge_agent.technician.history import History
+from edge_agent.technician.primary_record import logged_rows, summary_of
+from edge_agent.technician.replay import replay
+from protocols.link.orders import Liveness
+
+SECONDS = 5
+
+
+class Started:
+    """Real time, counted from a fixed moment."""
+
+    def __init__(self, start: datetime) -> None:
+        self.start, self.began = start, time.monotonic()
+
+    def now(self) -> datetime:
+        return self.start + timedelta(seconds=time.monotonic() - self.began)
+
+    def monotonic_ns(self) -> int:
+        return time.monotonic_ns()
+
+
+def _quiet_link() -> SiteLink:
+    async def run() -> None:
+        await asyncio.sleep(60)
+
+    link = SimpleNamespace(
+        health=SimpleNamespace(liveness=Liveness.LOST, heard_ns=None, connected=False, malformed=0),
+        run=run,
+        journaled=lambda _: None,
+        take_durable=dict,
+    )
+    return cast("SiteLink", link)
+
+
+async def _live(kit: Any, journal: Journal, *, clock: Started, config: Any) -> Any:
+    site = kit.site_of(config, clock, lambda _: 49.9)
+    site.load_w = -1000.0
+    held = HeldMemory(AgentMemory(commitments=(kit.commitment(kit.east, 3000.0),)))
+    parts = AgentParts(
+        config=config,
+        clock=clock,
+        driver=site,
+        specs=points_of(config),
+        latest=LatestValues(clock),
+        journal=journal,
+        inbox=Inbox(config.site_id, config.zone, held.memory.guards),
+        link=_quiet_link(),
+        advice=Advice(PersistenceForecaster(grid=Grid(step_s=PLAN_STEP_S, steps=PLAN_STEPS))),
+        heartbeat=SimpleNamespace(beat=lambda: None),
+    )
+    stop = asyncio.Event()
+    running = asyncio.create_task(Agent(parts, held).run(stop))
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.shield(running), SECONDS)
+    assert not running.done(), running
+    stop.set()
+    await running
+    return site
+
+
+def test_the_agent_lends_logs_replays_and_gives_back(kit: Any) -> None:
+    """If it fails, the site gives reserve without a record that explains it."""
+    config, clock = kit.config(), Started(kit.t0)
+    journal = Journal.open(config.journal_path, config.site_id, clock)
+    site = asyncio.run(_live(kit, journal, clock=clock, config=config))
+    events = journal.read(JournalStream.EVENT, 1, journal.last(JournalStream.EVENT))
+    journal.close()
+    logged = [msgpack.unpackb(one.payload) for one in events if one.kind == "primary.logged"]
+    assert len(logged) >= SECONDS - 2
+    assert logged[-1]["frequency_hz"] == 49.9
+    assert logged[-1]["asked_w"] == 200.0
+    assert logged[-1]["samples"] >= 5
+    assert abs(logged[-1]["power_w"] - 200.0) < 50.0
+    assert {one.reason for one in site.writes} == {"primary.droop"}
+    assert [str(name) for name in site.released] == ["site-001/battery-1"], "given back at the end"
+    reader = JournalReader(config.journal_path)
+    history = History(reader)
+    found = replay(history, history.cycles())
+    summary = summary_of(logged_rows(reader, seconds=100))
+    reader.close()
+    assert found.replayed >= SECONDS - 1
+    assert found.differing == 0, found.differences
+    assert summary.seconds == len(logged)
+    assert summary.gaps == 0
