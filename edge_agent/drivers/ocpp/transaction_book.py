@@ -6,7 +6,9 @@ before the charger gets its answer, for then it forgets its own copy.
 """
 
 import asyncio
+import contextlib
 import sqlite3
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -87,6 +89,7 @@ class FileTransactionBook:
         except (OSError, sqlite3.Error, ValueError) as error:
             raise ConfigError(f"data_dir: {path}: {error}") from error
         self._turn = asyncio.Lock()
+        self._writing = threading.Lock()
 
     async def take(self, event: TransactionEvent) -> Transaction:
         """Merge an event and keep the result; see :class:`TransactionBook`."""
@@ -111,11 +114,20 @@ class FileTransactionBook:
         return after
 
     def close(self) -> None:
-        """Let go of the file."""
-        self._db.close()
+        """Let go of the file, after a write that nobody waits for any more."""
+        with self._writing:
+            self._db.close()
 
     def _put(self, after: Transaction, dropped: Transaction | None, *, durable: bool) -> None:
-        """Write one transaction; runs in a thread, one at a time."""
+        """Write one transaction; runs in a thread, one at a time.
+
+        A charger that hangs up cancels its answer, not the write that is under way: SQLite must
+        not be closed, nor written by another thread, before that has ended.
+        """
+        with self._writing:
+            self._write(after, dropped, durable=durable)
+
+    def _write(self, after: Transaction, dropped: Transaction | None, *, durable: bool) -> None:
         try:
             self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             self._db.execute("BEGIN IMMEDIATE")
@@ -124,7 +136,7 @@ class FileTransactionBook:
                 self._db.execute(_DROP, (dropped.charge_point, dropped.transaction_id))
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
-            if self._db.in_transaction:
+            with contextlib.suppress(sqlite3.Error):  # it may have been closed
                 self._db.rollback()
             raise JournalError(f"transaction {after.transaction_id}: {error}") from error
 

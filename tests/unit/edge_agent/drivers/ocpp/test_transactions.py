@@ -191,3 +191,33 @@ def test_a_file_that_is_no_book_is_refused(tmp_path: Path) -> None:
     (tmp_path / FILE).write_text("not a database " * 100)
     with pytest.raises(ConfigError):
         FileTransactionBook(tmp_path)
+
+
+def test_the_book_may_be_closed_while_somebody_who_hung_up_is_written(tmp_path: Path) -> None:
+    """If it fails, a charger that hangs up as the gateway stops takes the whole agent down."""
+
+    async def hang_up_and_close(number: int) -> list[object]:
+        book = FileTransactionBook(tmp_path / str(number))
+        events = [
+            TransactionEvent(
+                charge_point=f"cp-{n}",
+                transaction_id=f"t-{n}",
+                step=Step.STARTED,
+                at=datetime(2026, 7, 22, tzinfo=UTC),
+            )
+            for n in range(8)
+        ]
+        takes = [asyncio.ensure_future(book.take(event)) for event in events]
+        await asyncio.sleep(0.0005 * (number % 4))
+        for take in takes:
+            take.cancel()
+        await asyncio.gather(*takes, return_exceptions=True)
+        book.close()
+        with pytest.raises(JournalError):
+            await book.take(replace(events[0], charge_point="late"))
+        return [take.cancelled() for take in takes]
+
+    outcomes = [asyncio.run(hang_up_and_close(number)) for number in range(40)]
+    assert any(any(cancelled) for cancelled in outcomes)
+    for number in range(40):
+        assert all(phase == "running" for phase, _ in rows(tmp_path / str(number)))
