@@ -16,6 +16,7 @@ from firmware_sim.mixed.compare import (
     WINDOW_S,
     Comparison,
 )
+from firmware_sim.mixed.plant import METER
 from firmware_sim.mixed.run import RunFacts
 
 FORMAT: Final = "vpp-sim-site/1"
@@ -78,8 +79,9 @@ class SiteReport:
         found = [text for one in self.devices.values() if not one.ok for text in one.findings]
         if not self.cycles:
             found.append("the journal holds no cycle")
+        asked_for = {self.protocols[name] for name in self.devices if name != METER}
         for protocol, total in by_protocol(self).items():
-            if not total.applied:
+            if protocol in asked_for and not total.applied:
                 found.append(f"{protocol}: no device was ever given a setpoint")
             if not total.good:
                 found.append(f"{protocol}: no power was ever told as good")
