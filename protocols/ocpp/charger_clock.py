@@ -2,8 +2,8 @@
 
 A charger that was offline sends its queue when it is back, each message with the time it was
 made. Its clock may be wrong, so its times count only against each other: what arrives live has
-the same distance to our clock each time, what waited is further behind. Our own receipt is the
-time of a live value; a value that waited is never one.
+the same distance to our clock each time, what waited is further behind. A value that came a little
+late is as old as it is behind; a value that waited is none of now.
 """
 
 from dataclasses import dataclass
@@ -14,6 +14,8 @@ TOLERANCE_S: Final = 10.0
 """How far a live message may be behind the clock of its charger."""
 AGREE_S: Final = 2.0
 """Two distances this near to each other are the same."""
+WHOLE_S: Final = 1.0
+"""Chargers may write whole seconds, so this much behind means nothing."""
 APART_S: Final = 0.5
 """Messages of a queue arrive faster than this after each other."""
 
@@ -39,7 +41,7 @@ class ChargerClock:
 
 def judged(
     clock: ChargerClock, stamped_at: datetime, received_at: datetime, *, asked_for: bool
-) -> tuple[ChargerClock, bool]:
+) -> tuple[ChargerClock, float | None]:
     """Judge a time stamp.
 
     Parameters
@@ -55,20 +57,21 @@ def judged(
 
     Returns
     -------
-    tuple of ChargerClock and bool
-        What is known now, and whether the values are of now.
+    tuple of ChargerClock and float or None
+        What is known now, and how old the values were on arrival, s; None if they waited.
     """
     distance_s = (stamped_at - received_at).total_seconds()
     if asked_for:
-        return ChargerClock(offset_s=distance_s), True
+        return ChargerClock(offset_s=distance_s), 0.0
     behind_s = clock.offset_s - distance_s
     if abs(behind_s) <= TOLERANCE_S:
         # It drifts slowly; a late message does not drag it along.
-        return ChargerClock(offset_s=max(distance_s, clock.offset_s - AGREE_S)), True
+        age_s = max(behind_s - WHOLE_S, 0.0)
+        return ChargerClock(offset_s=max(distance_s, clock.offset_s - AGREE_S)), age_s
     if clock.doubted_s is not None and clock.doubted_at is not None:
         steady = abs(distance_s - clock.doubted_s) <= AGREE_S
         apart_s = (received_at - clock.doubted_at).total_seconds()
         if steady and apart_s >= APART_S:
-            return ChargerClock(offset_s=distance_s), True
+            return ChargerClock(offset_s=distance_s), 0.0
     doubt = ChargerClock(offset_s=clock.offset_s, doubted_s=distance_s, doubted_at=received_at)
-    return doubt, False
+    return doubt, None

@@ -7,7 +7,7 @@ charger's queue is no value of now. Powers in W, generator frame.
 
 import asyncio
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from edge_agent.config.site import DeviceConfig
@@ -195,11 +195,18 @@ class Charger:
             if stamped_at is None or offline or not self._has(connector):
                 continue
             asked_for = triggered(sampled)
-            self._clock, live = judged(self._clock, stamped_at, now, asked_for=asked_for)
-            if live:
+            self._clock, age_s = judged(self._clock, stamped_at, now, asked_for=asked_for)
+            if age_s is not None:
                 sample = sample_of(sampled, phases=self.wire.phases, voltage_v=self.wire.voltage_v)
-                self.measured[connector] = Measured(sample=sample, at=now)
+                measured_at = now - timedelta(seconds=age_s)
+                self._keep(connector, Measured(sample=sample, at=measured_at))
         self._tell()
+
+    def _keep(self, connector: int, measured: Measured) -> None:
+        """Keep what is newer than what is known."""
+        known = self.measured.get(connector)
+        if known is None or known.at <= measured.at:
+            self.measured[connector] = measured
 
     async def news(self, timeout_s: float, *, after: int) -> bool:
         """Wait until it has said more than a number of things; False if it did not in time.

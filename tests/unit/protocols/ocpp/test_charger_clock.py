@@ -7,13 +7,18 @@ from protocols.ocpp.charger_clock import ChargerClock, judged
 NOW = datetime(2026, 7, 22, 3, 0, tzinfo=UTC)
 
 
-def _live(clock: ChargerClock, at_s: float, stamped_s: float) -> tuple[ChargerClock, bool]:
+def _aged(clock: ChargerClock, at_s: float, stamped_s: float) -> tuple[ChargerClock, float | None]:
     return judged(
         clock,
         NOW + timedelta(seconds=stamped_s),
         NOW + timedelta(seconds=at_s),
         asked_for=False,
     )
+
+
+def _live(clock: ChargerClock, at_s: float, stamped_s: float) -> tuple[ChargerClock, bool]:
+    clock, age_s = _aged(clock, at_s, stamped_s)
+    return clock, age_s is not None
 
 
 def test_a_queue_from_an_offline_time_is_not_of_now() -> None:
@@ -51,12 +56,12 @@ def test_a_clock_that_jumps_either_way_is_followed() -> None:
 def test_values_we_asked_for_set_the_clock_right_at_once() -> None:
     """If it fails, an answer to our own question is thrown away."""
     stamped = NOW - timedelta(days=3)
-    clock, live = judged(ChargerClock(), stamped, NOW, asked_for=True)
-    assert live
-    _, live = judged(
+    clock, age_s = judged(ChargerClock(), stamped, NOW, asked_for=True)
+    assert age_s == 0.0
+    _, age_s = judged(
         clock, stamped + timedelta(seconds=1), NOW + timedelta(seconds=1), asked_for=False
     )
-    assert live
+    assert age_s == 0.0
 
 
 def test_late_messages_do_not_drag_the_clock_into_the_past() -> None:
@@ -66,3 +71,12 @@ def test_late_messages_do_not_drag_the_clock_into_the_past() -> None:
     assert live
     clock, live = _live(clock, 30.0, 12.0)
     assert not live
+
+
+def test_a_value_that_came_late_is_as_old_as_it_is_behind() -> None:
+    """If it fails, a power of five seconds ago is shown as the present one."""
+    clock, age_s = _aged(ChargerClock(), 0.0, 0.0)
+    assert age_s == 0.0
+    clock, age_s = _aged(clock, 6.0, 0.5)
+    assert age_s == 4.5
+    assert _aged(clock, 7.0, 6.2)[1] == 0.0
