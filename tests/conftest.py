@@ -89,7 +89,19 @@ _FINDERS: dict[str, Callable[[], str]] = {
 }
 
 
-ANYWHERE = ("tests/architecture/", "tests/property/", "tests/unit/protocols/", "tests/unit/models/")
+ANYWHERE = (
+    "tests/architecture/",
+    "tests/crash/",
+    "tests/property/",
+    "tests/unit/cloud_coordinator/allocation/",
+    "tests/unit/cloud_coordinator/services/",
+    "tests/unit/cloud_coordinator/store/",
+    "tests/unit/edge_agent/control/",
+    "tests/unit/edge_agent/cycle/",
+    "tests/unit/edge_agent/journal/",
+    "tests/unit/models/",
+    "tests/unit/protocols/",
+)
 """Folders whose tests open no socket: any process may run any of their files."""
 APART = "tests/conformance/hostility/"
 """Folder whose tests mostly wait, at addresses of their own: any process, a file at a time."""

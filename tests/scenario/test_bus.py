@@ -17,12 +17,7 @@ import pytest
 from cloud_coordinator.gateway.broker_config import find_binary
 from cloud_coordinator.gateway.bus import Bus
 from cloud_coordinator.gateway.connect import connect_bus
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from tests.ports import free_port
 
 
 @dataclass

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
@@ -36,6 +35,7 @@ from protocols.link.wire import decode, encode
 from protocols.vocabulary.commitment import Commitment
 from protocols.vocabulary.identifiers import NO_SIGNAL, JournalId, SiteId, ZoneId
 from protocols.vocabulary.offer import DispatchSignal
+from tests.ports import free_port
 
 ROWS = 150
 PERIOD_S = 0.02
@@ -167,10 +167,7 @@ async def coordinator(data: Path, broker: EmbeddedBroker) -> AsyncIterator[Telem
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Iterator[BrokerSettings]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    yield BrokerSettings(data_dir=tmp_path, mqtt_port=port)
+    yield BrokerSettings(data_dir=tmp_path, mqtt_port=free_port())
     with contextlib.suppress(OSError, ValueError):
         os.kill(int((tmp_path / "broker" / "nats-server.pid").read_text()), signal.SIGKILL)
 

@@ -26,6 +26,7 @@ import pytest
 from cloud_coordinator.gateway.broker_config import find_binary
 from edge_agent.watchdog.lock import running_pid
 from firmware_sim.demo.site_file import SiteLink, site_toml
+from tests.ports import free_port
 
 ZONE = "tokyo"
 PORT = 3610
@@ -40,12 +41,6 @@ _ENVIRONMENT = {
 
 def script(name: str) -> str:
     return str(Path(sys.executable).with_name(name))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def until(condition: Callable[[], Any], timeout_s: float, what: str) -> Any:

@@ -16,6 +16,7 @@ from cloud_coordinator.gateway.broker import EmbeddedBroker
 from cloud_coordinator.gateway.broker_config import BrokerSettings, find_binary
 from cloud_coordinator.gateway.connect import connect_bus
 from protocols.vocabulary.errors import ConfigError, LinkError
+from tests.ports import free_port
 
 
 class SystemClock:
@@ -24,12 +25,6 @@ class SystemClock:
 
     def monotonic_ns(self) -> int:
         return time.monotonic_ns()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture
