@@ -21,7 +21,7 @@ demo: setup
 	@$(BIN)/vpp demo $(ARGS)
 
 test: setup
-	@$(BIN)/pytest -n 3 $(ARGS)
+	@$(BIN)/pytest -n 4 $(ARGS)
 
 check: setup
 	$(BIN)/ruff format --check .

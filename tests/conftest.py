@@ -5,6 +5,8 @@ for its place. Without the peer the test is skipped and says why. Where ``VPP_RE
 is set (``.ci/run`` sets it), a skip of such a test is a failure.
 """
 
+import ctypes
+import functools
 import importlib.util
 import os
 import shutil
@@ -16,6 +18,7 @@ import pytest
 import structlog
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 ROOT = Path(__file__).parents[1]
 PEERS = ROOT / ".peers"
@@ -101,23 +104,81 @@ ANYWHERE = (
     "tests/unit/edge_agent/journal/",
     "tests/unit/models/",
     "tests/unit/protocols/",
+    "tests/conformance/hostility/",
 )
-"""Folders whose tests open no socket: any process may run any of their files."""
-APART = "tests/conformance/hostility/"
-"""Folder whose tests mostly wait, at addresses of their own: any process, a file at a time."""
+"""Folders whose tests open no socket, or one at an address of their own: any process may run
+any of their files, also where all share one network."""
+
+LONGEST_FIRST = (
+    "tests/scenario/",
+    "tests/conformance/hostility/",
+    "tests/architecture/test_readme.py",
+    "tests/conformance/peers/",
+)
+"""What takes longest begins first, so that no process is left alone with it at the end."""
+
+CLONE_NEWNET = 0x40000000
+"""unshare(2): a network of its own."""
+
+
+def _ip() -> str | None:
+    return shutil.which("ip", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+
+
+@functools.cache
+def _may_have_own_network() -> bool:
+    """Whether this user may give each process of the tests a network of its own."""
+    ip, unshare = _ip(), shutil.which("unshare")
+    if ip is None or unshare is None:
+        return False
+    command = [unshare, "--net", ip, "link", "set", "lo", "up"]
+    return subprocess.run(command, capture_output=True, timeout=10, check=False).returncode == 0
+
+
+def _enter_own_network() -> None:
+    """Leave the machine's network: all ports and loopback addresses are this process's alone."""
+    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), "unshare refused a network of its own")
+    ip = _ip()
+    assert ip is not None, "the first process found it"
+    subprocess.run([ip, "link", "set", "lo", "up"], timeout=10, check=True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give each process that runs tests a network of its own, where that is allowed."""
+    if getattr(config, "workerinput", {}).get("own_network"):
+        _enter_own_network()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: WorkerController) -> None:
+    """Tell a process before it starts whether it will have a network of its own."""
+    node.workerinput["own_network"] = _may_have_own_network()
 
 
 class Shares(LoadScopeScheduling):
-    """Shares the tests out among processes so that no two want the same address."""
+    """Shares the tests out among processes, a file at a time.
+
+    Where all processes share the machine's network, what opens sockets is left to one of
+    them, so that no two want the same address.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return file if file.startswith((*ANYWHERE, APART)) else "this machine"
+        alone = _may_have_own_network() or file.startswith(ANYWHERE)
+        return file if alone else "this machine"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, where several processes share the tests."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: not item.nodeid.startswith(LONGEST_FIRST))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Shares:
-    """Share out as :class:`Shares` says."""
+    """Share out as :class:`Shares` says, in the order of collection."""
+    config.option.loadscopereorder = False
     return Shares(config, log)
 
 

@@ -27,7 +27,8 @@ class Process:
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         self._lines: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=self._pump, daemon=True).start()
+        self._reader = threading.Thread(target=self._pump, daemon=True)
+        self._reader.start()
         self.records: list[dict[str, object]] = []
 
     def _pump(self) -> None:
@@ -49,6 +50,12 @@ class Process:
             self.records.append(record)
             if record.get("event") == event:
                 return record
+
+    def finish(self) -> list[dict[str, object]]:
+        """End the child and return all that it said."""
+        self.end()
+        self._reader.join(5.0)
+        return self.drain()
 
     def drain(self) -> list[dict[str, object]]:
         """All records so far."""

@@ -55,7 +55,7 @@ def meet(
             village.start("stranger", battery_js(kind)).wait_for("ready")
         driver = village.start("gw", drive(gateway, address))
         driver.wait_for("end", 60.0)
-        device.drain()
+        device.finish()
         return Run(driver.records, device)
 
     return run

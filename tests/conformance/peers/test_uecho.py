@@ -57,7 +57,7 @@ def meet(
         device.wait_for("ready")
         driver = village.start("gw", drive(gateway, address))
         driver.wait_for("end", 60.0)
-        device.drain()
+        device.finish()
         return Run(driver.records, device)
 
     return run
