@@ -1,15 +1,17 @@
-# make setup | demo | test | check | bench | docs
+# make setup | demo | test | check | bench | conformance | docs
 # Everything happens in .venv; only Python >= 3.11 is needed on the machine.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: setup demo test check bench docs format clean
+.PHONY: setup demo test check bench conformance docs format clean
 
 setup: $(STAMP)
 
-$(STAMP): pyproject.toml constraints.txt
+NATIVE := setup.py $(wildcard cloud_coordinator/allocation/native/*)
+
+$(STAMP): pyproject.toml constraints.txt $(NATIVE)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "vpp needs Python 3.11 or newer")'
 	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	@echo "installing the locked packages into $(VENV) (once, about a minute)"
@@ -32,6 +34,9 @@ check: setup
 
 bench: setup
 	@$(BIN)/vpp bench $(ARGS)
+
+conformance: setup
+	@$(BIN)/python scripts/conformance.py $(ARGS)
 
 docs: setup
 	@$(BIN)/python scripts/docs.py

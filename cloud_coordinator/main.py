@@ -9,15 +9,12 @@ import asyncio
 import contextlib
 import gc
 import json
-import logging
 import os
-import signal
+import secrets
 import socket
 import sys
-import time
-from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -25,22 +22,45 @@ import structlog
 import typer
 from aiohttp import web
 
+from cloud_coordinator.gateway.aggregators.files import (
+    NO_SERVERS,
+    ServerFiles,
+    read_server_files,
+)
+from cloud_coordinator.gateway.aggregators.servers import AggregatorServers, ServerPorts
+from cloud_coordinator.gateway.aggregators.site import SitePorts
+from cloud_coordinator.gateway.aggregators.switchboard import Switchboard
 from cloud_coordinator.gateway.broker import EmbeddedBroker
 from cloud_coordinator.gateway.broker_config import BrokerSettings
 from cloud_coordinator.gateway.bus import Bus
 from cloud_coordinator.gateway.connect import connect_bus
-from cloud_coordinator.gateway.link import LinkGateway, LinkPorts
+from cloud_coordinator.gateway.cycle_log import CycleLog, CyclePorts, Ticking
+from cloud_coordinator.gateway.link import LinkGateway
+from cloud_coordinator.gateway.link_ports import LinkPorts
+from cloud_coordinator.gateway.openadr_ven.ven_file import VenFile, read_ven_files
+from cloud_coordinator.gateway.openadr_ven.vens import CoordinatorVens
+from cloud_coordinator.gateway.openadr_ven.zone import ZonePorts
 from cloud_coordinator.market.rules import load_rule_book
+from cloud_coordinator.process import (
+    PORT_MAX,
+    SystemClock,
+    configure_logging,
+    listen,
+    parse_address,
+    run_until,
+    stop_signal,
+)
 from cloud_coordinator.services.coordinator import Coordinator, Stores
 from cloud_coordinator.store.database import DataDirectory
 from cloud_coordinator.store.history import History
+from cloud_coordinator.store.record_table import RecordTable
 from cloud_coordinator.store.registry import Registry
 from cloud_coordinator.store.telemetry import TelemetrySettings, TelemetryStore
 from cloud_coordinator.store.upkeep import keep_up
 from cloud_coordinator.web.app import create_app
 from cloud_coordinator.web.ports import Vitals
 from protocols.link.messages import Stream
-from protocols.vocabulary.errors import ConfigError, StoreError, VppError
+from protocols.vocabulary.errors import StoreError, VppError
 
 EXIT_BAD_INPUT: Final = 2
 PARTITIONS_LEASE: Final = "partitions"
@@ -49,22 +69,9 @@ TICK_PHASE_S: Final = 0.9
 """Part of the second at which signals go out: before the sites' next cycles begin."""
 TICK_LEAST_S: Final = 0.05
 WEB_STOP_S: Final = 2.0
-PORT_MAX: Final = 65_535
 
 _log = structlog.get_logger()
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
-
-
-class SystemClock:
-    """The machine's clock."""
-
-    def now(self) -> datetime:
-        """Aware UTC wall time."""
-        return datetime.now(UTC)
-
-    def monotonic_ns(self) -> int:
-        """Nanoseconds that never go back."""
-        return time.monotonic_ns()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +84,9 @@ class Options:
     mqtt_port: int
     broker: str | None
     nats_server: Path | None
+    vens: tuple[VenFile, ...] = ()
+    cycle_log: Path | None = None
+    servers: ServerFiles = NO_SERVERS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +96,18 @@ class _Store:
     registry: Registry
     telemetry: TelemetryStore
     history: History
+
+    def book(self, name: str) -> RecordTable:
+        return RecordTable(self.registry.database, book=name)
+
+    def link_ports(self) -> LinkPorts:
+        registry = self.registry
+        return LinkPorts(
+            telemetry=self.telemetry,
+            entries=registry.progress,
+            events=registry.events,
+            batching=registry.database,
+        )
 
     def ports(self) -> Stores:
         registry = self.registry
@@ -99,53 +121,6 @@ class _Store:
             events=registry.events,
             history=self.history,
         )
-
-
-def configure_logging(*, verbose: bool) -> None:
-    """Send events to standard error: JSON lines, or colours on a terminal."""
-    renderer: structlog.types.Processor = structlog.processors.JSONRenderer()
-    if sys.stderr.isatty():
-        renderer = structlog.dev.ConsoleRenderer()
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(
-            logging.DEBUG if verbose else logging.INFO
-        ),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-
-
-def parse_address(text: str) -> tuple[str, int]:
-    """Split ``host:port``.
-
-    Raises
-    ------
-    ConfigError
-        If it is something else.
-    """
-    host, colon, port = text.rpartition(":")
-    if not colon or not host or not port.isdecimal() or not 0 <= int(port) <= PORT_MAX:
-        raise ConfigError(f"--http {text!r}: use host:port, for example 127.0.0.1:8080")
-    return host.strip("[]"), int(port)
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Open the API's socket before anything else is started.
-
-    Raises
-    ------
-    ConfigError
-        If the port is taken or the address is not ours.
-    """
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family)
-    except OSError as error:
-        raise ConfigError(f"--http {host}:{port}: {error.strerror or error}") from error
 
 
 def _open_store(options: Options, clock: SystemClock, closing: contextlib.ExitStack) -> _Store:
@@ -185,6 +160,32 @@ async def _open_bus(
     bus = await connect_bus(url)
     closing.push_async_callback(bus.close)
     return bus, broker
+
+
+def _connect_aggregators(
+    options: Options, coordinator: Coordinator, *, store: _Store, switchboard: Switchboard
+) -> AggregatorServers:
+    """Make the servers toward aggregators, and a site in front of each aggregator."""
+    clock = SystemClock()
+    servers = AggregatorServers(
+        options.servers, ServerPorts(books=store.book, clock=clock, draw=secrets.token_bytes)
+    )
+    intake, epoch = coordinator.intake, coordinator.epoch
+    ports = SitePorts(taker=intake, history=store.telemetry, clock=clock, epoch=epoch)
+    servers.connect(switchboard, ports)
+    return servers
+
+
+def _zone_ports(coordinator: Coordinator, store: _Store, name: str) -> ZonePorts:
+    """Ports of the VEN of a name."""
+    return ZonePorts(
+        record=coordinator.queries,
+        present=coordinator.live,
+        desk=coordinator.dispatching,
+        book=store.book(f"ven:{name}"),
+        clock=SystemClock(),
+        draw=secrets.token_bytes,
+    )
 
 
 async def _serve(
@@ -228,8 +229,8 @@ class _Pulse:
         )
 
 
-async def _tick_forever(coordinator: Coordinator, clock: SystemClock, pulse: _Pulse) -> None:
-    """Tick once a second at the same part of it; a store that fails is told and tried again."""
+async def _tick_forever(coordinator: Ticking, clock: SystemClock, pulse: _Pulse) -> None:
+    """Tick at the same part of each second; a store that fails is told and tried again."""
     while True:
         wait_s = (TICK_PHASE_S - clock.now().timestamp()) % 1.0
         await asyncio.sleep(wait_s if wait_s >= TICK_LEAST_S else wait_s + 1.0)
@@ -272,7 +273,7 @@ async def run_coordinator(options: Options) -> None:
     VppError
         If something a person wrote or set up is wrong: nothing runs then.
     """
-    clock, stop = SystemClock(), _stop_signal()
+    clock, stop = SystemClock(), stop_signal()
     async with contextlib.AsyncExitStack() as closing:
         listening = listen(options.http_host, options.http_port)
         closing.callback(listening.close)
@@ -280,24 +281,31 @@ async def run_coordinator(options: Options) -> None:
         bus, broker = await _open_bus(options, clock, closing)
         gateway = LinkGateway(
             bus,
-            LinkPorts(
-                telemetry=store.telemetry,
-                entries=store.registry.progress,
-                events=store.registry.events,
-            ),
+            store.link_ports(),
             epoch=store.registry.epochs.next_epoch(PARTITIONS_LEASE),
             clock=clock,
+            cpu_ns=clock.cpu_ns,
         )
         closing.push_async_callback(gateway.flush)
-        coordinator = Coordinator(
-            store.ports(), gateway.downlink, rules=load_rule_book(), clock=clock
-        )
+        switchboard = Switchboard(gateway.downlink)
+        coordinator = Coordinator(store.ports(), switchboard, rules=load_rule_book(), clock=clock)
+        servers = _connect_aggregators(options, coordinator, store=store, switchboard=switchboard)
+        closing.push_async_callback(servers.close)
         coordinator.start()
         await gateway.start(coordinator.intake)
         pulse = _Pulse(bus, clock)
         await _serve(create_app(coordinator, vitals=pulse.vitals), listening, closing)
+        await servers.open()
+        vens = CoordinatorVens(options.vens, partial(_zone_ports, coordinator, store))
+        closing.push_async_callback(vens.close)
+        await vens.open()
+        cycle_ports = CyclePorts(bus=bus, clock=clock, watch=clock)
+        log = CycleLog.asked(options.cycle_log, coordinator, ports=cycle_ports)
         jobs = [
-            _tick_forever(coordinator, clock, pulse),
+            servers.run(),
+            vens.run(),
+            _tick_forever(log or coordinator, clock, pulse),
+            *([log.run(coordinator.fleet, gateway.statistics)] if log else []),
             gateway.run(),
             keep_up(store.registry, store.telemetry),
             *([] if broker is None else [broker.supervise()]),
@@ -305,25 +313,7 @@ async def run_coordinator(options: Options) -> None:
         gc.freeze()
         closing.callback(gc.unfreeze)
         _say_ready(options, coordinator, listening, embedded=broker is not None)
-        await _run_until(stop, jobs)
-
-
-def _stop_signal() -> asyncio.Event:
-    """Event that SIGTERM and SIGINT set, also while the program still starts."""
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    return stop
-
-
-async def _run_until(stop: asyncio.Event, jobs: Sequence[Coroutine[None, None, None]]) -> None:
-    """Run the jobs until the event is set, then end them."""
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(job) for job in jobs]
-        await stop.wait()
-        _log.info("coordinator.stopping")
-        for task in tasks:
-            task.cancel()
+        await run_until(stop, jobs)
 
 
 @app.command()
@@ -347,6 +337,21 @@ def coordinator(  # noqa: PLR0913  one parameter per command line option
     nats_server: Annotated[
         Path | None, typer.Option(help="Another nats-server to start. nats-serverのパス。")
     ] = None,
+    openadr_ven: Annotated[
+        list[Path] | None,
+        typer.Option(help="File of a VTN that commands us (OpenADR). 簡易指令などのVTN設定。"),
+    ] = None,
+    openadr_vtn: Annotated[
+        list[Path] | None,
+        typer.Option(help="File of a VTN of ours, for aggregators (OpenADR). アグリ用VTN設定。"),
+    ] = None,
+    ieee2030_5: Annotated[
+        Path | None,
+        typer.Option(
+            "--ieee2030-5", help="File of our IEEE 2030.5 server, for aggregators. サーバー設定。"
+        ),
+    ] = None,
+    cycle_log: Annotated[Path | None, typer.Option(help="Cycle costs go here. 計測。")] = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="More events. 詳細ログ。")] = False,
 ) -> None:
     """Run the coordinator until Ctrl-C (コーディネーターを動かす).
@@ -364,6 +369,9 @@ def coordinator(  # noqa: PLR0913  one parameter per command line option
                 mqtt_port=mqtt_port,
                 broker=broker,
                 nats_server=nats_server,
+                vens=read_ven_files(openadr_ven or ()),
+                cycle_log=cycle_log,
+                servers=read_server_files(openadr_vtn or (), ieee2030_5),
             )
         )
     )

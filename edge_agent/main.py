@@ -28,6 +28,7 @@ from edge_agent.cycle.agent import Agent
 from edge_agent.cycle.memory import HeldMemory, load_memory
 from edge_agent.cycle.parts import AgentParts
 from edge_agent.cycle.record import Happened
+from edge_agent.cycle.site_orders import SiteOrders
 from edge_agent.cycle.upkeep import Upkeep
 from edge_agent.drivers.families import open_site
 from edge_agent.drivers.family import FamilyPorts
@@ -45,6 +46,10 @@ from edge_agent.link.connection import Connection, ConnectionTopics
 from edge_agent.link.inbox import Inbox
 from edge_agent.link.site_link import SiteLink
 from edge_agent.link.uplink import JournalUplink
+from edge_agent.northbound.clients import open_clients
+from edge_agent.northbound.judge import SiteJudge
+from edge_agent.northbound.scaling import SiteFacts
+from edge_agent.northbound.signals import site_signals
 from edge_agent.points.table import points_of
 from edge_agent.technician.app import ConfigOption, app, run_app
 from edge_agent.technician.logs import configure_logging
@@ -93,6 +98,7 @@ class _Beside:
 
     advice: Advice
     heartbeat: Heartbeat
+    orders: SiteOrders
 
 
 def _link(ground: _Ground) -> SiteLink:
@@ -179,9 +185,27 @@ def _agent(ground: _Ground, driver: Driver, link: SiteLink, *, beside: _Beside) 
         link=link,
         advice=beside.advice,
         heartbeat=beside.heartbeat,
+        orders=beside.orders,
     )
     report = take_report(_state_dir(config))
     return Agent(parts, ground.held, _told_at_start(ground.journal, report))
+
+
+def _judge(config: SiteConfig) -> SiteJudge:
+    """Make the judge of the grid's orders, from the mapping and the configuration."""
+    own = None if config.openadr_ven is None else config.openadr_ven.signals
+    parents = {device.parent for device in config.devices}
+    resources = [
+        device
+        for device in config.devices
+        if device is not config.meter and device.device_id not in parents
+    ]
+    facts = SiteFacts(
+        resources=(),
+        contract_import_w=config.limits.contract_import_w,
+        devices=len(resources),
+    )
+    return SiteJudge(site_signals(own), facts)
 
 
 def _state_dir(config: SiteConfig) -> Path:
@@ -225,13 +249,19 @@ async def run_site(config: SiteConfig, clock: SystemClock) -> None:
     ConfigError
         If something a person wrote or set up is wrong: nothing has been started then.
     """
+    judge = _judge(config)
+    clients = open_clients(config, clock, judge)
     driver = await _open_driver(config, clock)
     journal = _open_journal(config, clock)
     held = HeldMemory(load_memory(journal.state))
     inbox = Inbox(config.site_id, config.zone, held.memory.guards)
     ground = _Ground(config=config, clock=clock, journal=journal, held=held, inbox=inbox)
     link = _link(ground)
-    beside = _Beside(advice=Advice(_forecaster(config)), heartbeat=Heartbeat(_state_dir(config)))
+    beside = _Beside(
+        advice=Advice(_forecaster(config)),
+        heartbeat=Heartbeat(_state_dir(config)),
+        orders=SiteOrders(config.site_id, judge, clients),
+    )
     agent = _agent(ground, driver, link, beside=beside)
     watchdog = WatchdogProcess(_state_dir(config))
     upkeep = Upkeep(watchdog, journal, link, held=held, limits=config.journal)
@@ -240,6 +270,8 @@ async def run_site(config: SiteConfig, clock: SystemClock) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     gc.freeze()
     _say_ready(config)
+    for client in clients:
+        client.start()
     try:
         async with asyncio.TaskGroup() as tasks:
             background = [tasks.create_task(upkeep.run()), tasks.create_task(beside.advice.run())]
@@ -248,6 +280,8 @@ async def run_site(config: SiteConfig, clock: SystemClock) -> None:
                 task.cancel()
     finally:
         journal.close()
+        for client in clients:
+            await client.stop()
     beside.heartbeat.stop()
 
 

@@ -1,7 +1,8 @@
 """``vpp bench``: prints what the edge's cycle and the link cost on this machine.
 
 A benchmark measures and prints; it judges nothing. What is measured: ``bench_agent`` and
-``bench_link``.
+``bench_link``, with ``vpp bench der`` the servers of DER protocols (``bench_der``), with
+``vpp bench allocate`` the coordinator's allocation (``bench_allocate``).
 """
 
 import asyncio
@@ -17,10 +18,16 @@ from typing import Annotated, Any, Final
 import typer
 
 from firmware_sim.bench_agent import AgentCost, measure_agent
+from firmware_sim.bench_allocate import EPILOG as ALLOCATE_EPILOG
+from firmware_sim.bench_allocate import allocate
+from firmware_sim.bench_cycle import add_cycle
+from firmware_sim.bench_der.command import EPILOG as DER_EPILOG
+from firmware_sim.bench_der.command import der, with_json_value
 from firmware_sim.bench_link import LinkCost, measure_link
 from firmware_sim.demo.machine import describe_machine, describe_versions, machine_line
 from firmware_sim.demo.processes import once
 from firmware_sim.demo.programs import check_programs
+from firmware_sim.main import SystemClock
 from protocols.vocabulary.errors import ConfigError, VppError
 
 FORMAT: Final = "vpp-bench/1"
@@ -102,8 +109,9 @@ def result(agent: AgentCost | None, link: Sequence[LinkCost]) -> dict[str, Any]:
     }
 
 
-@_APP.command(epilog=_EPILOG)
+@_APP.callback(invoke_without_command=True, epilog=_EPILOG)
 def bench(
+    context: typer.Context,
     *,
     seconds: Annotated[
         int, typer.Option(help="Length of the agent's run at 1 Hz. エージェントの計測秒数。")
@@ -119,6 +127,8 @@ def bench(
 
     模擬機器50台での制御周期と、通信の処理時間を測定します。
     """
+    if context.invoked_subcommand is not None:
+        return
     try:
         _check(seconds, json_file)
         check_programs()
@@ -130,6 +140,11 @@ def bench(
     except asyncio.CancelledError:
         code = _complain("interrupted; everything was ended", EXIT_INTERRUPTED)
         raise typer.Exit(code) from None
+
+
+_APP.command(epilog=DER_EPILOG)(der)
+_APP.command(epilog=ALLOCATE_EPILOG)(allocate)
+add_cycle(_APP, SystemClock())
 
 
 def _check(seconds: int, json_file: Path | None) -> None:
@@ -209,5 +224,5 @@ def main() -> int:
     int
         0; other codes leave by SystemExit.
     """
-    _APP(prog_name="vpp bench")
+    _APP(prog_name="vpp bench", args=with_json_value(sys.argv[1:]))
     return 0

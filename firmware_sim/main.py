@@ -15,6 +15,7 @@ import structlog
 import typer
 
 from firmware_sim.control_socket import serving
+from firmware_sim.fleet.command import add_fleet
 from firmware_sim.matrix_command import add_matrix
 from firmware_sim.mixed.command import add_site, exit_code
 from firmware_sim.scenario.build import build_sites
@@ -47,6 +48,7 @@ class SystemClock:
 
 add_site(_APP, SystemClock())
 add_matrix(_APP)
+add_fleet(_APP, SystemClock())
 
 
 async def simulate(scenario: Scenario, *, truth: Path | None, control: Path | None) -> None:

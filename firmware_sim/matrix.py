@@ -69,6 +69,8 @@ _SAME: Final = "cannot be told from a device at rest"
 _CALLS: Final = "the charger calls us"
 
 PROTOCOLS: Final = ("echonet-lite", "sunspec", "modbus", "bacnet", "ocpp")
+NOT_SIMULATED: Final = frozenset({"ieee2030.5", "openadr"})
+"""Protocols whose devices are clients of other makers in the tests, not simulated ones."""
 
 _V, _Q, _R = "value", "quality", "refusal"
 _TABLE: Final[Mapping[FaultKind, tuple[str, str, str, str, str]]] = {

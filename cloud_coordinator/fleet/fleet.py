@@ -6,7 +6,7 @@ speaks of and of the time since it came, a row that is not newer changes nothing
 quality of a silent site's values is at least STALE. Called by ``services``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,6 +25,8 @@ from cloud_coordinator.fleet.snapshot import (
     silence_s,
 )
 from protocols.link.messages import RESOURCE_COLUMNS, SITE_COLUMNS, Layout, Telemetry
+from protocols.link.telemetry import RowBlock
+from protocols.vocabulary.arrays import FloatArray, IntArray
 from protocols.vocabulary.identifiers import JournalId, ResourceId, SiteId, ZoneId
 from protocols.vocabulary.measurement import Quality
 from protocols.vocabulary.resource import Resource
@@ -36,6 +38,8 @@ NEVER_GREETED_NS: Final = -(10**18)
 GREETING_S: Final = 30.0
 """Greetings closer together are one: a site that repeats itself does not hear us."""
 
+_SITE: Final = len(SITE_COLUMNS)
+_PER_RESOURCE: Final = len(RESOURCE_COLUMNS)
 _NO_LAYOUT: Final = -1
 _NAN = float("nan")
 _RING: Final = ("meter_w", "baseline_w", "share_w")
@@ -177,6 +181,33 @@ class Fleet:
         self._decode_resources(index, telemetry)
         return True
 
+    def _newer_rows(
+        self, indices: IntArray, block: RowBlock, received: Moment
+    ) -> npt.NDArray[np.bool_]:
+        sites = self._sites
+        same = np.array(
+            [
+                self._journals[index] == journal_id
+                for index, journal_id in zip(indices.tolist(), block.journal_ids, strict=True)
+            ],
+            dtype=np.bool_,
+        )
+        known = sites["second"][indices]
+        later = (block.times_s > known) | (known > received.wall_s + 1.0)
+        newer = np.where(same, block.sequences > sites["sequence"][indices], later)
+        return np.asarray(newer | ~sites["heard"][indices])
+
+    def _resource_rows(self, indices: IntArray, rows: RowBlock) -> None:
+        sites, length = self._sites, (rows.values.shape[1] - _SITE) // _PER_RESOURCE
+        fits = (sites["layout_version"][indices] == rows.layout_versions) & (
+            sites["block_length"][indices] == length
+        )
+        first = sites["block_first"][indices[fits]]
+        places = first[:, None] + np.arange(length)
+        values = rows.values[fits, _SITE:].reshape(len(first), length, _PER_RESOURCE)
+        for column, name in enumerate(RESOURCE_COLUMNS):
+            self._resources[name][places] = values[:, :, column]
+
     def _is_newer(self, index: int, telemetry: Telemetry, received: Moment) -> bool:
         if not self._sites["heard"][index]:
             return True
@@ -293,3 +324,48 @@ class Fleet:
             rows.extend(range(first, first + length))
         self._resources = self._resources.take(np.array(rows, dtype=np.int64))
         self._resource_of = [self._resource_of[row] for row in rows]
+
+
+def update_rows(fleet: Fleet, indices: IntArray, block: RowBlock, *, received: Moment) -> None:
+    """Take one live row of each of many sites; what is not newer changes nothing.
+
+    Parameters
+    ----------
+    indices : IntArray
+        Shape (n,), index of each row's site; each site once.
+    block : RowBlock
+        The rows.
+    received : Moment
+        When they came.
+    """
+    newer = np.flatnonzero(fleet._newer_rows(indices, block, received))
+    if len(newer) == 0:
+        return
+    rows = block.only(newer.tolist())
+    indices, sites = indices[newer], fleet._sites
+    for index, journal_id in zip(indices.tolist(), rows.journal_ids, strict=True):
+        fleet._journals[index] = journal_id
+    slots = rows.times_s % RING_S
+    sites["ring_second"][indices, slots] = rows.times_s
+    sites["ring_signal_id"][indices, slots] = rows.signal_ids
+    for column, name in enumerate(_RING):
+        sites[f"ring_{name}"][indices, slots] = rows.values[:, column]
+    for column, name in enumerate(SITE_COLUMNS):
+        sites[name][indices] = rows.values[:, column]
+    sites["second"][indices] = rows.times_s
+    sites["signal_id"][indices] = rows.signal_ids
+    sites["sequence"][indices] = rows.sequences
+    sites["received_ns"][indices] = received.monotonic_ns
+    sites["heard"][indices] = True
+    fleet._resource_rows(indices, rows)
+
+
+def resource_sites(fleet: Fleet) -> IntArray:
+    """Index of the site of every resource row, shape (r,); -1 for a row not in use."""
+    return np.asarray(frozen_copy(fleet._resources["site_index"]), dtype=np.int64)
+
+
+def copy_resources(fleet: Fleet, into: Mapping[str, FloatArray]) -> None:
+    """Copy resource columns into arrays that are there, each as long as there are rows."""
+    for name, array in into.items():
+        np.copyto(array, fleet._resources[name])

@@ -26,6 +26,9 @@ from protocols.vocabulary.offer import DispatchSignal
 
 OFFER_REQUEST_VALID: Final = timedelta(minutes=5)
 """How long a site may still take up a request for an offer."""
+AT_ONCE_MAX: Final = 64
+"""Messages that are sent when they are queued, between two turns of the gateway; a fleet's
+commitments would stop the loop for a second."""
 _EPOCH_SHIFT: Final = 32
 
 _log = structlog.get_logger(__name__)
@@ -52,6 +55,11 @@ class Downward:
         self._clock = clock
         self._epoch = epoch
         self._sequence = epoch << _EPOCH_SHIFT
+        self._at_once = AT_ONCE_MAX
+
+    def begin_turn(self) -> None:
+        """Let some more messages go at once; what is beyond waits for the gateway's turns."""
+        self._at_once = AT_ONCE_MAX
 
     def send_commitment(self, commitment: Commitment) -> None:
         """Send a commitment to its site until it is receipted or over."""
@@ -117,7 +125,9 @@ class Downward:
             _log.error("downlink.full", site_id=site_id, pending=MAX_PENDING)
             return
         session.downlink.queue(message, now_ns)
-        self.send_due(session, now_ns)
+        if self._at_once > 0:
+            self._at_once -= 1
+            self.send_due(session, now_ns)
         self._sessions.touch(session, now_ns)
 
     def _next_sequence(self) -> int:

@@ -1,110 +1,56 @@
 """The coordinator's shell around :mod:`protocols.link`: sessions on one side, a bus on the other.
 
-Received bytes are decoded and judged on the event loop, without a task per message. History
-goes to the telemetry store's buffer, live rows to the use cases, answers to the site. A flush
-runs in a worker thread; what it made durable is acknowledged, nothing else. Nothing a site
-sends can raise out of here. Made by main.
+What the bus hands in waits for the next turn, twenty a second. Live rows are then taken by the
+block (:mod:`cloud_coordinator.gateway.live_rows`), all else message by message, with one commit
+for all that a turn stores and within a share of the time, so that a fleet that greets at once
+does not stop the ticks. History goes to the telemetry store's buffer, live rows to the use cases,
+answers to the site. A flush runs in a worker thread; what it made durable is acknowledged,
+nothing else. Nothing a site sends can raise out of here. Made by main.
 """
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Final
 
 import structlog
 
 from cloud_coordinator.gateway.bus import Bus
 from cloud_coordinator.gateway.downward import Downward
+from cloud_coordinator.gateway.link_ports import LinkPorts, LinkStatistics, Taker
+from cloud_coordinator.gateway.live_rows import TOGETHER_MAX, LiveMessage, LiveRows
 from cloud_coordinator.gateway.refusals import Refusals
 from cloud_coordinator.gateway.sessions import (
-    EntryProgress,
     JournalKey,
     Progress,
     Sessions,
-    TelemetryProgress,
 )
-from cloud_coordinator.services.ports import EventStore, HistoryWriter
 from protocols.link.messages import Event, Hello, Lane, Message, Offer, Stream, Telemetry
 from protocols.link.site_session import SiteSession, Verdict
-from protocols.link.topics import TopicKind, Topics, parse_topic, uplink_filter
+from protocols.link.topics import Address, TopicKind, Topics, parse_topic, uplink_filter
 from protocols.link.wire import decode, encode
-from protocols.vocabulary.commitment import Commitment
 from protocols.vocabulary.errors import (
     RemoteProtocolError,
     StoreError,
     UnsupportedVersionError,
 )
-from protocols.vocabulary.identifiers import SiteId, ZoneId
+from protocols.vocabulary.identifiers import SiteId
 from protocols.vocabulary.intervals import Clock
-from protocols.vocabulary.offer import DispatchSignal
 
 TICK_S: Final = 0.05
+TURN_S: Final = 0.03
+"""Time that messages which are not live rows, and answers, get in a turn, each."""
+READ_PART: Final = 0.5
+"""A turn that took long leaves at least this part of its length to the reader of the bus."""
+WAITING_MAX: Final = 65_536
+"""Messages that may wait for a turn; further ones are dropped, counted and sent again by their
+sites. Of a site's hellos only the latest waits."""
+ADDRESSES_MAX: Final = 200_000
+_ANSWERS_TOGETHER: Final = 64
 SHARE_EVERY_NS: Final = 1_000_000_000
 
 _log = structlog.get_logger(__name__)
-
-
-class UplinkTaker(Protocol):
-    """Where live rows and entries go: :class:`cloud_coordinator.services.intake.Intake`."""
-
-    def live(self, site_id: SiteId, telemetry: Telemetry) -> bool:
-        """Take live rows into the fleet."""
-
-    def event(self, site_id: SiteId, event: Event) -> None:
-        """Store an event; durable on return."""
-
-    def offer(self, offer: Offer) -> None:
-        """Store an offer; durable on return."""
-
-
-class GreetingTaker(Protocol):
-    """What answers a hello: the intake's other side."""
-
-    def hello(self, hello: Hello) -> None:
-        """Register the site."""
-
-    def commitments_of(self, site_id: SiteId) -> tuple[Commitment, ...]:
-        """Return what a site still owes."""
-
-    def signal_of(self, zone: ZoneId) -> DispatchSignal | None:
-        """Return the signal in force."""
-
-
-class Taker(UplinkTaker, GreetingTaker, Protocol):
-    """The use case behind the link."""
-
-
-class TelemetryLog(HistoryWriter, TelemetryProgress, Protocol):
-    """The telemetry history as the gateway needs it."""
-
-    @property
-    def full(self) -> bool:
-        """Whether nothing can be appended until a flush succeeds."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkPorts:
-    """What the gateway stores into."""
-
-    telemetry: TelemetryLog
-    entries: EntryProgress
-    events: EventStore
-
-
-@dataclass(slots=True)
-class LinkStatistics:
-    """Counters since the start.
-
-    ``taken`` are telemetry rows that went to the history, ``duplicates`` and ``ahead`` rows
-    that did not; ``held_off`` are messages refused because the disk is too slow.
-    """
-
-    messages: int = 0
-    taken: int = 0
-    duplicates: int = 0
-    ahead: int = 0
-    held_off: int = 0
-    flushes: int = 0
 
 
 class LinkGateway:
@@ -120,6 +66,8 @@ class LinkGateway:
         Epoch of the lease of our partitions: higher than in any run before.
     clock : Clock
         The only clock.
+    cpu_ns : callable
+        Processor time of the thread, for the statistics.
 
     Attributes
     ----------
@@ -131,7 +79,16 @@ class LinkGateway:
         What was not taken.
     """
 
-    def __init__(self, bus: Bus, ports: LinkPorts, *, epoch: int, clock: Clock) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        ports: LinkPorts,
+        *,
+        epoch: int,
+        clock: Clock,
+        cpu_ns: Callable[[], int] = int,
+    ) -> None:
+        self._cpu_ns = cpu_ns
         self._bus = bus
         self._ports = ports
         self._clock = clock
@@ -141,6 +98,12 @@ class LinkGateway:
         self._sessions = Sessions(
             Progress(telemetry=ports.telemetry, entries=ports.entries), epoch=epoch
         )
+        self._live = LiveRows(self._sessions, ports.telemetry)
+        self._addresses: dict[str, Address] = {}
+        self._answer_topics: dict[SiteId, str] = {}
+        self._rows: deque[LiveMessage] = deque()
+        self._waiting: deque[tuple[str, bytes]] = deque()
+        self._hellos: dict[str, bytes] = {}
         self.downlink = Downward(bus, self._sessions, clock=clock, epoch=epoch)
         self.refusals = Refusals(ports.events, clock, epoch=epoch)
         self.statistics = LinkStatistics()
@@ -159,7 +122,7 @@ class LinkGateway:
             If the broker does not confirm the subscription.
         """
         self._taker = taker
-        await self._bus.subscribe(uplink_filter(), self.receive)
+        await self._bus.subscribe(uplink_filter(), self.accept)
 
     async def run(self, *, flush_s: float = 5.0) -> None:
         """Acknowledge, re-send and flush until cancelled.
@@ -173,11 +136,27 @@ class LinkGateway:
             group.create_task(self._tick_forever(), name="link-tick")
             group.create_task(self._flush_forever(flush_s), name="link-flush")
 
-    def receive(self, topic: str, payload: bytes) -> None:
-        """Take one message from the bus; nothing a site sends raises."""
+    def accept(self, topic: str, payload: bytes) -> None:
+        """Keep one message of the bus for the next turn."""
         self.statistics.messages += 1
         try:
-            address = parse_topic(topic)
+            address = self._address(topic)
+        except RemoteProtocolError as error:
+            self.refusals.refused(None, "link.topic_refused", str(error))
+            return
+        if len(self._rows) + len(self._hellos) + len(self._waiting) >= WAITING_MAX:
+            self.statistics.dropped += 1
+        elif address.kind is TopicKind.TELEMETRY and address.site_id is not None:
+            self._rows.append((topic, address.site_id, payload))
+        elif address.kind is TopicKind.HELLO:
+            self._hellos[topic] = payload
+        else:
+            self._waiting.append((topic, payload))
+
+    def receive(self, topic: str, payload: bytes) -> None:
+        """Take one message now, the long way; nothing a site sends raises."""
+        try:
+            address = self._address(topic)
         except RemoteProtocolError as error:
             self.refusals.refused(None, "link.topic_refused", str(error))
             return
@@ -195,14 +174,21 @@ class LinkGateway:
             self._begin_again(site_id)
 
     def tick(self) -> None:
-        """Send what is due: acknowledgements, obligations, commands."""
-        now_ns = self._clock.monotonic_ns()
+        """Take what waits, then send what is due: acknowledgements, obligations, commands."""
+        self._take_rows()
+        self._take_waiting()
         self._save_entries()
+        now_ns = self._clock.monotonic_ns()
         if now_ns - self._shared_ns >= SHARE_EVERY_NS:
             self._shared_ns = now_ns
             self._sessions.share_backfill()
-        for session in self._sessions.due(now_ns):
-            self._answer(session, now_ns)
+        self.downlink.begin_turn()
+        until_ns = now_ns + round(TURN_S * 1e9)
+        while sessions := self._sessions.due(now_ns, _ANSWERS_TOGETHER):
+            for session in sessions:
+                self._answer(session, now_ns)
+            if self._clock.monotonic_ns() >= until_ns:
+                break
 
     async def flush(self) -> None:
         """Make what was taken durable, so that the next acknowledgement says so."""
@@ -214,6 +200,64 @@ class LinkGateway:
             return
         self.statistics.flushes += 1
         self._sessions.stored()
+
+    def _address(self, topic: str) -> Address:
+        """Address of a topic; those of sites that speak often are remembered."""
+        address = self._addresses.get(topic)
+        if address is None:
+            address = parse_topic(topic)
+            if len(self._addresses) >= ADDRESSES_MAX:
+                self._addresses.clear()
+            self._addresses[topic] = address
+        return address
+
+    def _take_rows(self) -> None:
+        """Take the live rows that wait, by the block; what is no such row goes the long way."""
+        rows, taker, statistics = self._rows, self._taker, self.statistics
+        assert taker is not None or not rows, "start() comes first"
+        cpu_ns, wall_ns = self._cpu_ns(), self._clock.monotonic_ns()
+        while rows and taker is not None:
+            some = [rows.popleft() for _ in range(min(len(rows), TOGETHER_MAX))]
+            if self._ports.telemetry.full:
+                statistics.held_off += len(some)
+                continue
+            taken, rest = self._live.take(some, taker, self._clock.monotonic_ns())
+            statistics.taken += taken.history
+            statistics.ahead += taken.ahead
+            statistics.blocks += taken.history + taken.ahead
+            for topic, _, payload in rest:
+                self.receive(topic, payload)
+        statistics.rows_cpu_ns += self._cpu_ns() - cpu_ns
+        statistics.rows_wall_ns += self._clock.monotonic_ns() - wall_ns
+
+    def _take_waiting(self) -> None:
+        """Take other messages for a while, with one commit for all they store."""
+        if not self._waiting and not self._hellos:
+            return
+        until_ns = self._clock.monotonic_ns() + round(TURN_S * 1e9)
+        sites: set[SiteId] = set()
+        try:
+            with self._ports.batching.together():
+                while self._clock.monotonic_ns() < until_ns and (some := self._next_waiting()):
+                    for topic, payload in some:
+                        sites |= {site for site in (self._address(topic).site_id,) if site}
+                        self.receive(topic, payload)
+        except StoreError as error:
+            self.refusals.notice(None, "store.failed", str(error))
+            for site_id in sites:
+                self._begin_again(site_id)
+        if self._taker is not None:
+            self._taker.settle()
+
+    def _next_waiting(self) -> list[tuple[str, bytes]]:
+        """Take the next hello and the next other message; neither sort keeps the other waiting."""
+        some = []
+        if self._hellos:
+            topic = next(iter(self._hellos))
+            some.append((topic, self._hellos.pop(topic)))
+        if self._waiting:
+            some.append(self._waiting.popleft())
+        return some
 
     def _take(self, site_id: SiteId, kind: TopicKind, message: Message) -> None:
         if isinstance(message, Telemetry):
@@ -278,7 +322,10 @@ class LinkGateway:
         self._sessions.touch(session, now_ns)
 
     def _answer(self, session: SiteSession, now_ns: int) -> None:
-        topic = Topics(session.site_id).topic(TopicKind.ACKNOWLEDGEMENT)
+        topic = self._answer_topics.get(session.site_id)
+        if topic is None:
+            topic = Topics(session.site_id).topic(TopicKind.ACKNOWLEDGEMENT)
+            self._answer_topics[session.site_id] = topic
         for acknowledgement in session.acknowledgements(now_ns):
             self._bus.publish(topic, encode(acknowledgement))
         self.downlink.send_due(session, now_ns)
@@ -302,8 +349,10 @@ class LinkGateway:
 
     async def _tick_forever(self) -> None:
         while True:
+            began_ns = self._clock.monotonic_ns()
             self.tick()
-            await asyncio.sleep(TICK_S)
+            spent_s = (self._clock.monotonic_ns() - began_ns) / 1e9
+            await asyncio.sleep(max(TICK_S - spent_s, READ_PART * spent_s))
 
     async def _flush_forever(self, flush_s: float) -> None:
         while True:

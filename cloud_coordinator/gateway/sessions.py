@@ -88,6 +88,12 @@ class Sessions:
             session = self._sessions[site_id] = SiteSession(site_id, self._epoch)
         return session
 
+    def known(self, site_id: SiteId, journal_id: JournalId) -> SiteSession | None:
+        """Return the session if it is there with this journal's progress; else None."""
+        if (site_id, journal_id) not in self._restored:
+            return None
+        return self._sessions.get(site_id)
+
     def for_journal(self, site_id: SiteId, journal_id: JournalId) -> SiteSession:
         """Return the session, with this journal's progress restored from the store.
 
@@ -157,10 +163,23 @@ class Sessions:
             self._due[session.site_id] = deadline_ns
             heapq.heappush(self._heap, (deadline_ns, session.site_id))
 
-    def due(self, now_ns: int) -> list[SiteSession]:
-        """Sessions that have something to send now; :meth:`touch` each afterwards."""
-        ready = []
-        while self._heap and self._heap[0][0] <= now_ns:
+    def keep(self, site_id: SiteId, now_ns: int) -> None:
+        """Do :meth:`touch` for a site of which nothing became more urgent."""
+        if site_id not in self._due:
+            self.touch(self._sessions[site_id], now_ns)
+
+    def due(self, now_ns: int, most: int) -> list[SiteSession]:
+        """Sessions that have something to send now; :meth:`touch` each afterwards.
+
+        Parameters
+        ----------
+        now_ns : int
+            Monotonic time.
+        most : int
+            So many at once; those that wait longest come first.
+        """
+        ready: list[SiteSession] = []
+        while self._heap and self._heap[0][0] <= now_ns and len(ready) < most:
             deadline_ns, site_id = heapq.heappop(self._heap)
             if self._due.get(site_id) == deadline_ns:
                 del self._due[site_id]

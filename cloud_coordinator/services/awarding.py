@@ -31,6 +31,7 @@ from cloud_coordinator.services.records import (
 )
 from protocols.link.messages import Offer
 from protocols.vocabulary.arrays import column
+from protocols.vocabulary.calendar import market_day
 from protocols.vocabulary.commitment import Commitment
 from protocols.vocabulary.errors import ConfigError
 from protocols.vocabulary.identifiers import ObligationId, SiteId, ZoneId, checked_name
@@ -51,6 +52,8 @@ OFFER_WAIT_S: Final = 30.0
 COMMIT_LEAD_S: Final = 6.0
 """It waits no longer than to this long before its start, so that commitments arrive in time."""
 ASK_AGAIN_S: Final = 3.0
+DISPATCHED: Final = frozenset({Service.SECONDARY_1})
+"""Products that dispatch serves; the others have rules, but nobody follows their commands yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,8 +183,11 @@ class Awarding:
             raise RejectedError(f"start: {start.isoformat()} is in the past")
         if request.zone not in set(self._fleet.snapshot(now).zones):
             raise RejectedError(f"zone: {request.zone!r} has no site")
+        if request.service not in DISPATCHED:
+            raise RejectedError(f"service: {request.service.value} is not dispatched here")
         try:
-            self._rules.rule(STEERING_RULE_SET, request.service, start.date())
+            self._rules.rule(STEERING_RULE_SET, request.service, market_day(start))
+            self._rules.settling(request.service, market_day(start))
         except ConfigError as error:
             raise RejectedError(f"service: {error}") from error
         for other in self._book.open_in(request.zone):
@@ -246,7 +252,7 @@ class Awarding:
         self, award: AwardRecord, offers: Sequence[Offer]
     ) -> tuple[CapacityAllocation, dict[SiteId, Offer]]:
         obligation = award.obligation
-        day = obligation.interval.start.date()
+        day = market_day(obligation.interval.start)
         rule = self._rules.rule(award.terms.rule_set_id, obligation.service, day)
         candidates = []
         for offer in offers:

@@ -33,7 +33,11 @@ class AwardBook:
 
     def __init__(self, store: ObligationStore) -> None:
         self._store = store
-        self._awards = {a.obligation.obligation_id: a for a in store.awards()}
+        self._awards: dict[ObligationId, AwardRecord] = {}
+        self._places: dict[ObligationId, int] = {}
+        self._of_site: dict[SiteId, dict[ObligationId, int]] = {}
+        for award in store.awards():
+            self._remember(award)
 
     def get(self, obligation_id: ObligationId) -> AwardRecord:
         """Return an award.
@@ -66,7 +70,7 @@ class AwardBook:
     def put(self, award: AwardRecord) -> None:
         """Store an award with its children, then remember it."""
         self._store.save_award(award)
-        self._awards[award.obligation.obligation_id] = award
+        self._remember(award)
 
     def answered(self, child: ChildState) -> bool:
         """Take a site's answer to a commitment; False if it is not new or not ours."""
@@ -74,10 +78,9 @@ class AwardBook:
         award = self._awards.get(parent)
         if award is None:
             return False
-        ids = [commitment.obligation.obligation_id for commitment in award.commitments]
-        if child.obligation_id not in ids:
+        index = self._places.get(child.obligation_id)
+        if index is None:
             return False
-        index = ids.index(child.obligation_id)
         commitment = award.commitments[index]
         obligation = commitment.obligation
         if obligation.state is child.state or obligation.target != child.site_id:
@@ -95,7 +98,8 @@ class AwardBook:
             state = self._state_at(award, now)
             if state is not award.obligation.state:
                 changed = replace(award, obligation=replace(award.obligation, state=state))
-                self.put(changed)
+                self._store.save_state(changed.obligation)
+                self._awards[changed.obligation.obligation_id] = changed
                 moved.append(changed)
         return moved
 
@@ -111,11 +115,29 @@ class AwardBook:
 
     def commitments_of(self, site_id: SiteId) -> tuple[Commitment, ...]:
         """Return what a site still owes, by start; refused commitments are not among it."""
+        owed = []
+        for obligation_id, index in self._of_site.get(site_id, {}).items():
+            award = self._awards[obligation_id]
+            commitment = award.commitments[index]
+            refused = commitment.obligation.state is ObligationState.REFUSED
+            if award.obligation.state not in _ENDED and not refused:
+                owed.append(commitment)
         return tuple(
-            commitment
-            for award in self.all()
-            if award.obligation.state not in _ENDED
-            for commitment in award.commitments
-            if commitment.obligation.target == site_id
-            and commitment.obligation.state is not ObligationState.REFUSED
+            sorted(owed, key=lambda c: (c.obligation.interval.start, c.obligation.obligation_id))
         )
+
+    def _remember(self, award: AwardRecord) -> None:
+        """Keep an award and where each of its children is; a fleet has thousands."""
+        known = self._awards.get(award.obligation.obligation_id)
+        for commitment in () if known is None else known.commitments:
+            self._places.pop(commitment.obligation.obligation_id, None)
+            self._of_site[SiteId(commitment.obligation.target)].pop(
+                award.obligation.obligation_id, None
+            )
+        self._awards[award.obligation.obligation_id] = award
+        for index, commitment in enumerate(award.commitments):
+            child = commitment.obligation
+            self._places[child.obligation_id] = index
+            self._of_site.setdefault(SiteId(child.target), {})[award.obligation.obligation_id] = (
+                index
+            )

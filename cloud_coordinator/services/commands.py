@@ -12,7 +12,9 @@ from cloud_coordinator.services.book import AwardBook
 from cloud_coordinator.services.errors import ConflictError, RejectedError
 from cloud_coordinator.services.ports import CommandStore
 from cloud_coordinator.services.records import TsoCommand
+from protocols.vocabulary.calendar import Slot, slots_of
 from protocols.vocabulary.identifiers import ObligationId
+from protocols.vocabulary.intervals import Interval
 
 AHEAD_TOLERANCE_S: Final = 5.0
 """How far ahead of our clock a command may be issued."""
@@ -53,6 +55,7 @@ class CommandBook:
         issued_at: datetime,
         power_w: float,
         now: Moment,
+        source: str = "",
     ) -> tuple[TsoCommand, Taken]:
         """Take a command, clipped to plus or minus the award.
 
@@ -66,6 +69,8 @@ class CommandBook:
             W, + upward.
         now : Moment
             The present.
+        source : str
+            Who sent it, kept with it.
 
         Returns
         -------
@@ -95,6 +100,7 @@ class CommandBook:
             power_w=power_w,
             clipped_w=min(max(power_w, -award.award_w), award.award_w),
             received_at=now.at,
+            source=source,
         )
         known = self._known(obligation_id)
         same = next((c for c in known if c.issued_at == issued_at), None)
@@ -115,11 +121,28 @@ class CommandBook:
                 return command.clipped_w
         return 0.0
 
+    def last(self, obligation_id: ObligationId) -> TsoCommand | None:
+        """Return the latest command taken, None before the first."""
+        known = self._known(obligation_id)
+        return known[-1] if known else None
+
     def steps(self, obligation_id: ObligationId) -> Sequence[CommandStep]:
         """All commands as steps, by time."""
         return tuple(
             CommandStep(at_s=command.issued_at.timestamp(), power_w=command.clipped_w)
             for command in self._known(obligation_id)
+        )
+
+    def beyond_award(self, obligation_id: ObligationId) -> frozenset[Slot]:
+        """Slots in which a command stood that asked for more than the award."""
+        known = self._known(obligation_id)
+        over = self._book.get(obligation_id).obligation.interval.end
+        ends = [*(command.issued_at for command in known), over][1:]
+        return frozenset(
+            slot
+            for command, end in zip(known, ends, strict=True)
+            if abs(command.power_w) > abs(command.clipped_w) and command.issued_at < end
+            for slot in slots_of(Interval(start=command.issued_at, end=end))
         )
 
     def _known(self, obligation_id: ObligationId) -> list[TsoCommand]:

@@ -75,6 +75,8 @@ class Coordinator:
     ----------
     epoch : int
         Fencing number of this run.
+    fleet : Fleet
+        The live table.
     intake, awarding, dispatching, live, queries
         The use cases, for ``gateway`` and ``web``.
     """
@@ -84,32 +86,32 @@ class Coordinator:
     ) -> None:
         self._events = stores.events
         self._clock = clock
-        self._fleet = Fleet()
+        self.fleet = Fleet()
         self._event_count = 0
         self.epoch = stores.epochs.next_epoch(MARKET_LEASE)
         book = AwardBook(stores.obligations)
         books = Books(awards=book, commands=CommandBook(book, stores.commands))
         self.awarding = Awarding(
             book,
-            self._fleet,
+            self.fleet,
             rules=rules,
             ports=AwardingPorts(offers=stores.offers, downlink=downlink),
         )
         self.dispatching = Dispatching(
             books,
-            self._fleet,
+            self.fleet,
             ports=DispatchingPorts(history=stores.dispatches, downlink=downlink),
             epoch=self.epoch,
         )
-        self.live = LiveBoard(self._fleet, books, self.dispatching)
+        self.live = LiveBoard(self.fleet, books, self.dispatching, rules=rules)
         self.queries = Queries(
             books,
-            self._fleet,
+            self.fleet,
             rules=rules,
             stores=QueryStores(sites=stores.sites, events=stores.events, history=stores.history),
         )
         self.intake = Intake(
-            self._fleet,
+            self.fleet,
             IntakeStores(sites=stores.sites, events=stores.events, offers=stores.offers),
             use_cases=UseCases(book=book, awarding=self.awarding, dispatching=self.dispatching),
             clock=clock,
@@ -124,7 +126,7 @@ class Coordinator:
         """Do what is due every second: links, pending awards, signals, live seconds."""
         now = moment_of(self._clock)
         events = []
-        for change in self._fleet.tick(now):
+        for change in self.fleet.tick(now):
             kind = _CONDITION_EVENTS.get(change.after)
             if kind is not None:
                 before: dict[str, Plain] = {"before": change.before.name.lower()}

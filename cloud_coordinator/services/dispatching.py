@@ -75,7 +75,13 @@ class Dispatching:
         self._signals: dict[ZoneId, DispatchSignal] = {}
 
     def accept_command(
-        self, obligation_id: ObligationId, *, issued_at: datetime, power_w: float, now: Moment
+        self,
+        obligation_id: ObligationId,
+        *,
+        issued_at: datetime,
+        power_w: float,
+        now: Moment,
+        source: str = "",
     ) -> tuple[TsoCommand, Taken]:
         """Take a command and send its signal at once.
 
@@ -85,11 +91,15 @@ class Dispatching:
             As in :meth:`CommandBook.take`.
         """
         command, taken = self._books.commands.take(
-            obligation_id, issued_at=issued_at, power_w=power_w, now=now
+            obligation_id, issued_at=issued_at, power_w=power_w, now=now, source=source
         )
         if taken is Taken.ACCEPTED:
             self._dispatch(self._books.awards.get(obligation_id), now)
         return command, taken
+
+    def last_command(self, obligation_id: ObligationId) -> TsoCommand | None:
+        """Return the latest command of an award, None before the first."""
+        return self._books.commands.last(obligation_id)
 
     def tick(self, now: Moment) -> Sequence[AwardRecord]:
         """Advance awards, and send every zone's signal, also an unchanged one.

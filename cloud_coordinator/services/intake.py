@@ -4,10 +4,13 @@ Stores first, then tells the use cases. Called by ``gateway`` (one thread, in or
 nothing else. It does not order, acknowledge or de-duplicate: that is the link session's.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from cloud_coordinator.fleet.fleet import Fleet
+import numpy as np
+
+from cloud_coordinator.fleet.fleet import Fleet, update_rows
 from cloud_coordinator.fleet.moment import moment_of
 from cloud_coordinator.services.awarding import Awarding
 from cloud_coordinator.services.book import AwardBook
@@ -16,6 +19,7 @@ from cloud_coordinator.services.ports import EventStore, OfferStore, SiteStore
 from cloud_coordinator.services.records import ChildState, EventRecord, SiteRecord
 from protocols.link.messages import Event, Hello, Offer, Telemetry
 from protocols.link.plain import layout_from_plain
+from protocols.link.telemetry import RowBlock
 from protocols.vocabulary.commitment import Commitment
 from protocols.vocabulary.errors import RemoteProtocolError
 from protocols.vocabulary.identifiers import ObligationId, SiteId, ZoneId
@@ -23,6 +27,8 @@ from protocols.vocabulary.intervals import Clock
 from protocols.vocabulary.obligation import ObligationState
 from protocols.vocabulary.offer import DispatchSignal
 
+PROGRESS_EVERY_NS: Final = 250_000_000
+"""Pending awards look at new offers this often at most, and at every tick."""
 _ANSWERS: Final = {
     "obligation.accepted": ObligationState.ACCEPTED,
     "obligation.refused": ObligationState.REFUSED,
@@ -69,6 +75,8 @@ class Intake:
         self._stores = stores
         self._use_cases = use_cases
         self._clock = clock
+        self._offered = False
+        self._progressed_ns = -PROGRESS_EVERY_NS
         self._known: dict[SiteId, SiteRecord] = {}
         for site in stores.sites.sites():
             self._learn(site)
@@ -96,6 +104,13 @@ class Intake:
             return False
         return self._fleet.update(site_id, telemetry, moment_of(self._clock))
 
+    def live_rows(self, sites: Sequence[SiteId], block: RowBlock) -> None:
+        """Take one live row of each of many sites, as :meth:`live`; each site once."""
+        places = [self._fleet.index_of(site_id) for site_id in sites]
+        known = [row for row, place in enumerate(places) if place is not None]
+        indices = np.array([places[row] for row in known], dtype=np.int64)
+        update_rows(self._fleet, indices, block.only(known), received=moment_of(self._clock))
+
     def event(self, site_id: SiteId, event: Event) -> None:
         """Store an event; durable on return. Answers to commitments count from then on."""
         self._stores.events.save_event(
@@ -117,7 +132,18 @@ class Intake:
     def offer(self, offer: Offer) -> None:
         """Store an offer; durable on return. A pending award may be allocated by it."""
         self._stores.offers.save_offer(offer)
-        self._use_cases.awarding.progress(moment_of(self._clock))
+        self._offered = True
+
+    def settle(self) -> None:
+        """Let pending awards look at new offers: a few times a second at most, and at every tick.
+
+        Called when what was taken is durable: what an allocation sends must be.
+        """
+        now = moment_of(self._clock)
+        if self._offered and now.monotonic_ns - self._progressed_ns >= PROGRESS_EVERY_NS:
+            self._offered = False
+            self._progressed_ns = now.monotonic_ns
+            self._use_cases.awarding.progress(now)
 
     def commitments_of(self, site_id: SiteId) -> tuple[Commitment, ...]:
         """Return what a site still owes, for its snapshot."""

@@ -1,9 +1,11 @@
 """LiveView: what a page shows now. Readings carry their age; nothing here decides."""
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import takewhile
 from typing import Final
 
 import numpy as np
@@ -11,10 +13,13 @@ import numpy as np
 from cloud_coordinator.fleet.fleet import RING_S, Fleet
 from cloud_coordinator.fleet.moment import Moment
 from cloud_coordinator.fleet.snapshot import FleetSnapshot, LinkCondition
+from cloud_coordinator.market.bands import Called, band
+from cloud_coordinator.market.rules import RuleBook
 from cloud_coordinator.services.delivery import Delivery
 from cloud_coordinator.services.dispatching import Books, Dispatching
 from cloud_coordinator.services.membership import accepted_mask
 from cloud_coordinator.services.records import AwardRecord, DispatchRecord
+from protocols.vocabulary.calendar import market_day
 from protocols.vocabulary.identifiers import ObligationId, SignalId, SiteId, ZoneId
 from protocols.vocabulary.intervals import utc_from_seconds
 
@@ -39,6 +44,8 @@ class LivePoint:
         What accepted sites that have not reported are taken to hold.
     reporting, expected : int
         Sites.
+    lower_w, upper_w : float
+        Band of the rules that steer.
     """
 
     second: int
@@ -47,6 +54,8 @@ class LivePoint:
     booked_w: float
     reporting: int
     expected: int
+    lower_w: float
+    upper_w: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,12 +121,17 @@ class LiveBoard:
         Awards and commands.
     dispatching : Dispatching
         Running deliveries.
+    rules : RuleBook
+        For the band.
     """
 
-    def __init__(self, fleet: Fleet, books: Books, dispatching: Dispatching) -> None:
+    def __init__(
+        self, fleet: Fleet, books: Books, dispatching: Dispatching, *, rules: RuleBook
+    ) -> None:
         self._fleet = fleet
         self._books = books
         self._dispatching = dispatching
+        self._rules = rules
         self._points: dict[ObligationId, deque[LivePoint]] = {}
 
     def tick(self, now: Moment) -> None:
@@ -134,6 +148,12 @@ class LiveBoard:
                 first = max(first, points[-1].second + 1)
             for second in range(first, settled + 1):
                 points.append(self._point(award, delivery, second=second, now=now))
+
+    def points_after(self, obligation_id: ObligationId, second: int) -> Sequence[LivePoint]:
+        """Return the points of an award after a Unix second, oldest first."""
+        points = self._points.get(obligation_id, deque[LivePoint]())
+        newer = takewhile(lambda point: point.second > second, reversed(points))
+        return tuple(newer)[::-1]
 
     def view(self, now: Moment, *, last_s: int) -> LiveView:
         """Show the fleet and the open awards with their last seconds.
@@ -170,6 +190,7 @@ class LiveBoard:
         delivered_w = rows.meter_w[indices] - delivery.tracking.baseline_w(second)
         reporting = rows.present[indices] & np.isfinite(delivered_w) & expected
         held_w = delivery.held_w(self._fleet, now)
+        lower_w, upper_w = self._band(award, second)
         return LivePoint(
             second=second,
             promised_w=self._books.commands.in_force_w(
@@ -179,7 +200,21 @@ class LiveBoard:
             booked_w=float(held_w[expected & ~reporting].sum()),
             reporting=int(reporting.sum()),
             expected=int(expected.sum()),
+            lower_w=lower_w,
+            upper_w=upper_w,
         )
+
+    def _band(self, award: AwardRecord, second: int) -> tuple[float, float]:
+        """Band of one second; commands whose response is over matter by their power only."""
+        obligation = award.obligation
+        rule = self._rules.rule(
+            award.terms.rule_set_id, obligation.service, market_day(obligation.interval.start)
+        )
+        steps = self._books.commands.steps(obligation.obligation_id)
+        over = bisect_right(steps, float(second - rule.response_s), key=lambda step: step.at_s)
+        called = Called(award_w=award.award_w, steps=tuple(steps[max(over - 1, 0) :]))
+        found = band(np.array([float(second)]), called, rule)
+        return float(found.lower_w[0]), float(found.upper_w[0])
 
 
 def live_sites(snapshot: FleetSnapshot) -> list[LiveSite]:

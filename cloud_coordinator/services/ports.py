@@ -21,10 +21,11 @@ from cloud_coordinator.services.records import (
     TsoCommand,
 )
 from protocols.link.messages import Offer, Telemetry
+from protocols.link.telemetry import RowBlock
 from protocols.vocabulary.commitment import Commitment
 from protocols.vocabulary.identifiers import ObligationId, SiteId, ZoneId
 from protocols.vocabulary.intervals import Interval
-from protocols.vocabulary.obligation import Service
+from protocols.vocabulary.obligation import Obligation, Service
 from protocols.vocabulary.offer import DispatchSignal
 
 
@@ -43,6 +44,9 @@ class ObligationStore(Protocol):
 
     def save_award(self, award: AwardRecord) -> None:
         """Insert or replace the award and all its children in one transaction; durable."""
+
+    def save_state(self, obligation: Obligation) -> None:
+        """Record an award's own state, its children as they are; durable."""
 
     def save_child_state(self, child: ChildState) -> None:
         """Record a site's answer; durable. ``child.obligation_id`` is the child's own id."""
@@ -118,6 +122,9 @@ class HistoryWriter(Protocol):
 
     def append(self, site_id: SiteId, telemetry: Telemetry) -> None:
         """Queue rows that continue the journal's stored sequence; not durable yet."""
+
+    def append_rows(self, sites: Sequence[SiteId], block: RowBlock) -> None:
+        """Queue one row of each of many sites, as :meth:`append` does."""
 
     def flush(self) -> None:
         """Make everything appended so far durable; on return it may be acknowledged."""

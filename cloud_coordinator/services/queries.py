@@ -1,16 +1,19 @@
 """Queries: what people and programs may ask of the record."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from cloud_coordinator.fleet.fleet import Fleet
 from cloud_coordinator.fleet.moment import Moment
+from cloud_coordinator.market.punctuality import filed_until
 from cloud_coordinator.market.rules import RuleBook
 from cloud_coordinator.services.baselines import CommittedBaselines
 from cloud_coordinator.services.dispatching import Books
 from cloud_coordinator.services.errors import UnknownError
+from cloud_coordinator.services.holidays import calendar_around
 from cloud_coordinator.services.live import LiveSite, live_sites
 from cloud_coordinator.services.ports import EventStore, HistoryReader, SiteStore
 from cloud_coordinator.services.records import (
@@ -20,8 +23,10 @@ from cloud_coordinator.services.records import (
     SiteRecord,
     StreamAccount,
 )
+from cloud_coordinator.settlement.assessing import Ruling
 from cloud_coordinator.settlement.records import (
     AwardTermsOf,
+    Circumstances,
     DeliveredRows,
     DeliverySeries,
     Promise,
@@ -29,6 +34,7 @@ from cloud_coordinator.settlement.records import (
 )
 from cloud_coordinator.settlement.settle import delivery_series, settle
 from protocols.vocabulary.arrays import FloatArray
+from protocols.vocabulary.calendar import Slot, market_day, slots_of
 from protocols.vocabulary.commitment import Commitment
 from protocols.vocabulary.identifiers import ObligationId, ResourceId, SiteId
 from protocols.vocabulary.obligation import ObligationState
@@ -171,15 +177,17 @@ class Queries:
         )
 
     def statement(self, obligation_id: ObligationId) -> Statement:
-        """Settle an award by the rule set it was made under."""
+        """Settle an award by the rules the market settles by on its day."""
         view = self.delivery(obligation_id)
         award = view.award
-        rule = self._rules.rule(
-            award.terms.rule_set_id,
-            award.obligation.service,
-            award.obligation.interval.start.date(),
+        day = market_day(award.obligation.interval.start)
+        rule = self._rules.settling(award.obligation.service, day)
+        ruling = Ruling(rule=rule, members=self._rules.members_of(rule, day))
+        excluded = self._books.commands.beyond_award(obligation_id)
+        terms = replace(
+            _terms(award, _bound(award)), circumstances=Circumstances(excluded=excluded)
         )
-        return settle(_terms(award, _bound(award)), self._promise(award), view.rows, rule=rule)
+        return settle(terms, self._promise(award), view.rows, ruling=ruling)
 
     def events(self, query: EventQuery) -> Sequence[EventRecord]:
         """Events, newest first."""
@@ -226,4 +234,25 @@ def _terms(award: AwardRecord, bound: Sequence[Commitment]) -> AwardTermsOf:
         price_jpy_per_kw_30min=award.terms.price_jpy_per_kw_30min,
         sites=tuple(SiteId(c.obligation.target) for c in bound),
         child_w=tuple(float(c.obligation.power_w.max()) for c in bound),
+        available_w=tuple(_available_w(bound, slot) for slot in slots_of(obligation.interval)),
+        final_at=filed_until(
+            obligation.interval.end, calendar_around(market_day(obligation.interval.end))
+        ),
     )
+
+
+def _available_w(bound: Sequence[Commitment], slot: Slot) -> float:
+    """Add up what the sites that accepted can deliver all through a slot, W above baseline."""
+    total_w = 0.0
+    for commitment in bound:
+        envelope, state = commitment.envelope, commitment.obligation.state
+        if state in {ObligationState.PROPOSED, ObligationState.CANCELLED}:
+            continue
+        start = max(slot.interval.start, envelope.interval.start)
+        end = min(slot.interval.end, envelope.interval.end)
+        if start < end:
+            first = (start - envelope.interval.start).total_seconds() // envelope.step_s
+            last = (end - envelope.interval.start).total_seconds() / envelope.step_s
+            steps = envelope.power_w_max[int(first) : math.ceil(last)]
+            total_w += max(0.0, float(steps.min()))
+    return total_w

@@ -145,6 +145,8 @@ class TsoCommand:
         Within plus or minus the award, W; this is what is owed.
     received_at : datetime
         When we took it, aware UTC.
+    source : str
+        Who sent it and in which message; empty: a person or program at the API.
     """
 
     obligation_id: ObligationId
@@ -152,6 +154,7 @@ class TsoCommand:
     power_w: float
     clipped_w: float
     received_at: datetime
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,27 +5,26 @@ filled. Called by ``services.queries``.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Final
 
 import numpy as np
 
-from cloud_coordinator.market.bands import command_at, ramp_band
-from cloud_coordinator.market.rules import ProductRule
+from cloud_coordinator.market.bands import TOUCH_W, command_at
+from cloud_coordinator.settlement.assessing import Ruling, assess
+from cloud_coordinator.settlement.money import whole_yen
 from cloud_coordinator.settlement.records import (
     AwardTermsOf,
     DeliveredRows,
     DeliverySeries,
+    Performance,
     Promise,
     SiteShare,
+    SlotResult,
     Statement,
 )
-from protocols.vocabulary.arrays import FloatArray
-
-HALF_HOUR_S: Final = 1800
-TOUCH_W: Final = 1e-6
-"""A power this close to a bound is inside it."""
+from protocols.vocabulary.arrays import FloatArray, IntArray
 
 
 def delivery_series(terms: AwardTermsOf, promise: Promise, rows: DeliveredRows) -> DeliverySeries:
@@ -45,20 +44,40 @@ def delivery_series(terms: AwardTermsOf, promise: Promise, rows: DeliveredRows) 
     DeliverySeries
         One entry for every second of the award.
     """
+    return _series(terms, promise, _table(terms, rows))
+
+
+def _series(terms: AwardTermsOf, promise: Promise, table: FloatArray) -> DeliverySeries:
     second = _seconds(terms)
-    table = _table(terms, rows)
-    present = np.isfinite(table)
+    delivered_w = np.zeros(len(second))
+    present = np.zeros(len(second), dtype=np.int64)
+    for row in table:
+        known = np.isfinite(row)
+        present += known
+        delivered_w += np.where(known, row, 0.0)
     return DeliverySeries(
         second=second,
-        promised_w=command_at(second.astype(np.float64), promise.steps),
-        delivered_w=np.where(present, table, 0.0).sum(axis=0),
-        sites_present=present.sum(axis=0),
-        complete=np.asarray(present.all(axis=0) & bool(terms.sites), dtype=np.bool_),
+        promised_w=_promised(terms, promise, second),
+        delivered_w=delivered_w,
+        sites_present=present,
+        complete=np.asarray((present == len(table)) & bool(terms.sites), dtype=np.bool_),
     )
 
 
+def _promised(terms: AwardTermsOf, promise: Promise, second: IntArray) -> FloatArray:
+    """Power that was owed: what the law of primary reserve asks, or the command in force."""
+    if terms.primary is None:
+        return command_at(second.astype(np.float64), promise.steps)
+    owing = terms.primary.owing
+    nominal_hz = owing.droop.nominal_hz
+    hertz = np.where(
+        np.isfinite(terms.primary.frequency_hz), terms.primary.frequency_hz, nominal_hz
+    )
+    return np.array([owing.theory_w(one) for one in hertz.tolist()], dtype=np.float64)
+
+
 def settle(
-    terms: AwardTermsOf, promise: Promise, rows: DeliveredRows, *, rule: ProductRule
+    terms: AwardTermsOf, promise: Promise, rows: DeliveredRows, *, ruling: Ruling
 ) -> Statement:
     """Make the statement of an award.
 
@@ -66,29 +85,32 @@ def settle(
     ----------
     terms, promise, rows
         As in :func:`delivery_series`.
-    rule : ProductRule
-        The rule that judges it.
+    ruling : Ruling
+        The rules that judge it.
 
     Returns
     -------
     Statement
         The same for the same data, whatever the order of the rows.
     """
-    series = delivery_series(terms, promise, rows)
+    table = _table(terms, rows)
+    series = _series(terms, promise, table)
     complete, expected = series.complete, len(series.second)
     error_w = series.delivered_w - series.promised_w
     inside = complete & (np.abs(error_w) <= terms.tolerance_w + TOUCH_W)
-    band = ramp_band(series.second.astype(np.float64), promise.steps, rule, award_w=terms.award_w)
-    in_band = int((complete & band.holds(series.delivered_w)).sum())
-    sites = _site_shares(terms, rows)
+    sites = _site_shares(terms, table)
     known = np.abs(error_w[complete])
+    slots = assess(terms, promise, series, ruling=ruling)
+    value, shortfall, performance = _sums(slots)
     statement = Statement(
         statement_id="",
         obligation_id=terms.obligation_id,
         zone=terms.zone,
         service=terms.service,
         interval=terms.interval,
-        rule_set_id=rule.rule_set_id,
+        rule_set_id=ruling.rule.rule_set_id,
+        rule_version=ruling.rule.version,
+        final_at=terms.final_at,
         award_w=terms.award_w,
         tolerance_w=terms.tolerance_w,
         seconds_expected=expected,
@@ -97,18 +119,38 @@ def settle(
         promised_wh=_watt_hours(series.promised_w),
         delivered_wh=sum(site.energy_wh for site in sites),
         within_tolerance_ratio=int(inside.sum()) / expected,
-        within_band_ratio=in_band / expected,
-        band_kept=Decimal(in_band) >= rule.tolerance.pass_ratio * expected,
+        within_band_ratio=_ratio(slots),
+        band_kept=all(slot.performance is not Performance.FAILED for slot in slots),
+        available=all(slot.charge.available_kw >= slot.charge.award_kw for slot in slots),
         error_rms_w=float(np.sqrt(np.mean(known**2))) if len(known) else None,
         error_median_w=float(np.median(known)) if len(known) else None,
         error_worst_w=float(known.max()) if len(known) else None,
-        capacity_value_jpy=_capacity_value(terms),
+        capacity_value_jpy=value,
+        penalty_availability_jpy=shortfall,
+        penalty_performance_jpy=performance,
+        amount_yen=whole_yen(value - shortfall - performance),
+        slots=slots,
         sites=sites,
     )
     return replace(statement, statement_id=_digest(statement))
 
 
-def _seconds(terms: AwardTermsOf) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _sums(slots: Sequence[SlotResult]) -> tuple[Decimal, Decimal, Decimal]:
+    """Fees and both kinds of penalty over all slots, exact."""
+    nothing = Decimal(0)
+    return (
+        sum((slot.fee_jpy for slot in slots), nothing),
+        sum((slot.charge.shortfall_jpy for slot in slots), nothing),
+        sum((slot.charge.performance_jpy for slot in slots), nothing),
+    )
+
+
+def _ratio(slots: Sequence[SlotResult]) -> float:
+    points = sum(slot.points for slot in slots)
+    return sum(slot.points_inside for slot in slots) / points if points else 0.0
+
+
+def _seconds(terms: AwardTermsOf) -> IntArray:
     first = int(terms.interval.start.timestamp())
     return np.arange(first, first + int(terms.interval.duration_s), dtype=np.int64)
 
@@ -116,15 +158,17 @@ def _seconds(terms: AwardTermsOf) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
 def _table(terms: AwardTermsOf, rows: DeliveredRows) -> FloatArray:
     """Delivered power as (sites, seconds), NaN where there is no row."""
     first, length = int(terms.interval.start.timestamp()), int(terms.interval.duration_s)
-    table = np.full((len(terms.sites), length), np.nan)
     offset = rows.second - first
     inside = (offset >= 0) & (offset < length)
-    table[rows.site_index[inside], offset[inside]] = rows.delivered_w[inside]
-    return table
+    place, delivered_w = rows.site_index * length + offset, rows.delivered_w
+    if not inside.all():
+        place, delivered_w = place[inside], delivered_w[inside]
+    table = np.full(len(terms.sites) * length, np.nan)
+    table[place] = delivered_w
+    return table.reshape(len(terms.sites), length)
 
 
-def _site_shares(terms: AwardTermsOf, rows: DeliveredRows) -> tuple[SiteShare, ...]:
-    table = _table(terms, rows)
+def _site_shares(terms: AwardTermsOf, table: FloatArray) -> tuple[SiteShare, ...]:
     shares = []
     for row, (site_id, award_w) in enumerate(zip(terms.sites, terms.child_w, strict=True)):
         known = table[row][np.isfinite(table[row])]
@@ -152,13 +196,6 @@ def _runs(series: DeliverySeries) -> tuple[tuple[int, int], ...]:
     begins, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
     first = int(series.second[0])
     return tuple((first + int(b), first + int(e)) for b, e in zip(begins, ends, strict=True))
-
-
-def _capacity_value(terms: AwardTermsOf) -> Decimal:
-    """Price x kW x half hours."""
-    award_kw = Decimal(repr(terms.award_w)) / 1000
-    seconds = Decimal(int(terms.interval.duration_s))
-    return terms.price_jpy_per_kw_30min * award_kw * seconds / HALF_HOUR_S
 
 
 def _digest(statement: Statement) -> str:

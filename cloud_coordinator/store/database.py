@@ -9,9 +9,9 @@ import contextlib
 import fcntl
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from alembic import command
 from alembic.config import Config
@@ -34,6 +34,7 @@ _HEADER_BYTES: Final = 100
 _SCHEMA_COOKIE: Final = slice(40, 44)
 """Where the SQLite header counts changes of the schema; 0 while there never was a table."""
 _HEADER_APPLICATION_ID: Final = slice(68, 72)
+_Item = TypeVar("_Item")
 
 
 class DataDirectory:
@@ -80,18 +81,73 @@ class Database:
         self._engine = engine
         self._where = where
         self._writing = threading.RLock()
+        self._shared: Connection | None = None
+        self._gathered: dict[Callable[[Connection, Sequence[Any]], None], list[Any]] = {}
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Connection]:
-        """One transaction, durable when the context ends.
+        """One transaction, durable when the context ends; within :meth:`together`, when that does.
 
         Raises
         ------
         StoreError
             If the database refuses; nothing of the transaction is stored then.
         """
+        with self._writing, self._border():
+            if self._shared is None:
+                with self._engine.begin() as connection:
+                    yield connection
+            else:
+                with self._shared.begin_nested():
+                    yield self._shared
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """Make all writes of this thread within the context durable at once, when it ends.
+
+        Most wait until then and are written by the crowd (:meth:`put`); of the others, one
+        that is refused leaves nothing behind and does not harm the rest.
+
+        Raises
+        ------
+        StoreError
+            If the database refuses the whole; nothing of it is stored then.
+        """
         with self._writing, self._border(), self._engine.begin() as connection:
-            yield connection
+            assert self._shared is None, "contexts are not nested"
+            if self._engine.dialect.name == "sqlite":
+                connection.exec_driver_sql("BEGIN IMMEDIATE")  # else a savepoint would commit
+            self._shared = connection
+            try:
+                yield
+                for write, items in self._gathered.items():
+                    write(connection, items)
+            finally:
+                self._shared, self._gathered = None, {}
+
+    def put(
+        self, write: Callable[[Connection, Sequence[_Item]], None], items: Sequence[_Item]
+    ) -> None:
+        """Write items: durable on return, or all of a kind at once when :meth:`together` ends.
+
+        Parameters
+        ----------
+        write : callable
+            Writes any number of such items in few statements; the same object for the same kind.
+        items : sequence
+            What to write; may be empty.
+
+        Raises
+        ------
+        StoreError
+            If the database refuses.
+        """
+        with self._writing:
+            if self._shared is not None:
+                self._gathered.setdefault(write, []).extend(items)
+            elif items:
+                with self.writing() as connection:
+                    write(connection, items)
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:

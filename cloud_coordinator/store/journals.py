@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Final
 
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, insert, select, update
 
 from cloud_coordinator.services.records import DispatchRecord, EventQuery, EventRecord
 from cloud_coordinator.store import tables
@@ -20,6 +20,9 @@ from protocols.vocabulary.obligation import Service
 
 DISPATCH_BACKLOG: Final = 10_000
 """Dispatch records that may wait for the next flush; the oldest are dropped beyond it."""
+_WATERMARK: Final = ("site_id", "journal_id", "stream")
+_SITES_MAX: Final = 5_000
+"""Sites in one question; SQLite takes 32,766 values."""
 
 
 class EventRegistry:
@@ -40,12 +43,7 @@ class EventRegistry:
 
     def save_events(self, events: Sequence[EventRecord]) -> None:
         """Keep many in one transaction; durable. Keys as in :meth:`save_event`."""
-        table = tables.events
-        with self._database.writing() as connection:
-            for event in events:
-                known = select(table.c.number).where(table.c.event_key == event.event_key)
-                if connection.execute(known).first() is None:
-                    connection.execute(insert(table).values(**_event_columns(event)))
+        self._database.put(_put_events, events)
 
     def events(self, query: EventQuery) -> Sequence[EventRecord]:
         """Newest first, by the time they were recorded."""
@@ -130,6 +128,8 @@ class EpochRegistry:
 class ProgressRegistry:
     """How far each stream of each journal is durable.
 
+    Read whole when first asked: a fleet that greets asks for thousands of journals.
+
     Parameters
     ----------
     database : Database
@@ -138,18 +138,16 @@ class ProgressRegistry:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._known: dict[JournalKey, dict[Stream, int]] | None = None
 
     def durable(self, site_id: SiteId, journal_id: JournalId) -> Mapping[Stream, int]:
         """Contiguous durable sequence per stream; 0 for a journal never seen."""
-        table = tables.watermarks
-        query = (
-            select(table.c.stream, table.c.durable)
-            .where(table.c.site_id == site_id)
-            .where(table.c.journal_id == journal_id)
-        )
-        with self._database.reading() as connection:
-            found = {row.stream: int(row.durable) for row in connection.execute(query)}
-        return {stream: found.get(stream.value, 0) for stream in Stream}
+        if self._known is None:
+            self._known = {}
+            for one in Stream:
+                for key, sequence in self.all_durable(one).items():
+                    self._known.setdefault(key, {})[one] = sequence
+        return dict.fromkeys(Stream, 0) | self._known.get((site_id, journal_id), {})
 
     def all_durable(self, stream: Stream) -> Mapping[JournalKey, int]:
         """Durable sequence of one stream for every journal."""
@@ -170,16 +168,62 @@ class ProgressRegistry:
     def save_many(self, durable: Mapping[JournalKey, Mapping[Stream, int]]) -> None:
         """Raise the durable sequences of many journals in one transaction."""
         table = tables.watermarks
+        asked = {
+            (str(site_id), str(journal_id), stream.value): sequence
+            for (site_id, journal_id), streams in durable.items()
+            for stream, sequence in streams.items()
+        }
+        where = [table.c[name] == bindparam(f"_{name}") for name in _WATERMARK]
         with self._database.writing() as connection:
-            for (site_id, journal_id), streams in durable.items():
+            known = _known_watermarks(connection, {site_id for site_id, _, _ in asked})
+            fresh = [
+                {**dict(zip(_WATERMARK, key, strict=True)), "durable": sequence}
+                for key, sequence in asked.items()
+                if key not in known
+            ]
+            risen = [
+                {f"_{name}": part for name, part in zip(_WATERMARK, key, strict=True)}
+                | {"durable": sequence}
+                for key, sequence in asked.items()
+                if known.get(key, sequence) < sequence
+            ]
+            if fresh:
+                connection.execute(insert(table), fresh)
+            if risen:
+                connection.execute(update(table).where(*where), risen)
+        if self._known is not None:
+            for journal, streams in durable.items():
+                held = self._known.setdefault(journal, {})
                 for stream, sequence in streams.items():
-                    key = {"site_id": site_id, "journal_id": journal_id, "stream": stream.value}
-                    where = [table.c[name] == value for name, value in key.items()]
-                    known = connection.execute(select(table.c.durable).where(*where)).scalar()
-                    if known is None:
-                        connection.execute(insert(table).values(**key, durable=sequence))
-                    elif known < sequence:
-                        connection.execute(update(table).where(*where).values(durable=sequence))
+                    held[stream] = max(sequence, held.get(stream, 0))
+
+
+def _known_watermarks(connection: Connection, sites: set[str]) -> dict[tuple[str, str, str], int]:
+    """Read the durable sequences of some sites."""
+    table, known = tables.watermarks, {}
+    names = sorted(sites)
+    for first in range(0, len(names), _SITES_MAX):
+        query = select(table).where(table.c.site_id.in_(names[first : first + _SITES_MAX]))
+        for row in connection.execute(query):
+            known[row.site_id, row.journal_id, row.stream] = int(row.durable)
+    return known
+
+
+def _put_events(connection: Connection, events: Sequence[EventRecord]) -> None:
+    """Insert events whose keys are new; of one key the first counts."""
+    table = tables.events
+    fresh = {event.event_key: event for event in reversed(events)}
+    names = list(fresh)
+    for first in range(0, len(names), _SITES_MAX):
+        known = select(table.c.event_key).where(
+            table.c.event_key.in_(names[first : first + _SITES_MAX])
+        )
+        for name in connection.execute(known).scalars().all():
+            del fresh[name]
+    if fresh:
+        connection.execute(
+            insert(table), [_event_columns(event) for event in reversed(fresh.values())]
+        )
 
 
 def _event_columns(event: EventRecord) -> dict[str, object]:

@@ -1,8 +1,9 @@
 """Awards with their children, the operator's commands, and the sites' offers."""
 
 from collections.abc import Sequence
+from typing import Final
 
-from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, delete, func, insert, select, update
 
 from cloud_coordinator.services.records import AwardRecord, AwardTerms, ChildState, TsoCommand
 from cloud_coordinator.store import tables
@@ -16,7 +17,7 @@ from cloud_coordinator.store.packing import (
     unpack_commitment,
     unpack_obligation,
 )
-from cloud_coordinator.store.sites import put
+from cloud_coordinator.store.sites import put, put_many
 from protocols.link.messages import Offer
 from protocols.link.topics import TopicKind
 from protocols.link.wire import decode, encode
@@ -25,6 +26,10 @@ from protocols.vocabulary.errors import StoreError
 from protocols.vocabulary.identifiers import ObligationId, SiteId
 from protocols.vocabulary.intervals import Interval
 from protocols.vocabulary.obligation import Obligation, Service
+
+READ_OFFERS_MAX: Final = 50_000
+"""Decoded offers that are remembered; beyond it all are read again."""
+_NUMBERS_MAX: Final = 5_000
 
 
 class ObligationRegistry:
@@ -44,7 +49,12 @@ class ObligationRegistry:
         parent, terms = award.obligation, award.terms
         children = [commitment.obligation.obligation_id for commitment in award.commitments]
         with self._database.writing() as connection:
-            _put_obligation(connection, parent, pack_obligation(parent), position=0)
+            put(
+                connection,
+                tables.obligations,
+                key={"obligation_id": parent.obligation_id},
+                values=_columns(parent, pack_obligation(parent), position=0),
+            )
             put(
                 connection,
                 tables.awards,
@@ -58,15 +68,34 @@ class ObligationRegistry:
                     ),
                 },
             )
-            connection.execute(
-                delete(tables.obligations)
-                .where(tables.obligations.c.parent_id == parent.obligation_id)
-                .where(tables.obligations.c.obligation_id.not_in(children))
-            )
+            _forget_others(connection, parent, children)
+            rows = {}
             for position, commitment in enumerate(award.commitments):
                 assert commitment.obligation.parent_id == parent.obligation_id, "a foreign child"
                 body = pack_commitment(commitment)
-                _put_obligation(connection, commitment.obligation, body, position=position)
+                child = commitment.obligation
+                rows[str(child.obligation_id)] = _columns(child, body, position=position)
+            put_many(connection, tables.obligations, rows, key="obligation_id")
+
+    def save_state(self, obligation: Obligation) -> None:
+        """Record an award's own state; its children stay as they are. Durable.
+
+        Raises
+        ------
+        StoreError
+            If there is no such award.
+        """
+        table = tables.obligations
+        with self._database.writing() as connection:
+            changed = connection.execute(
+                update(table)
+                .where(table.c.obligation_id == obligation.obligation_id)
+                .where(table.c.parent_id.is_(None))
+                .values(state=obligation.state.value, body=pack_obligation(obligation))
+            )
+            if changed.rowcount != 1:
+                message = f"award {obligation.obligation_id!r} is not stored"
+                raise StoreError(message)
 
     def save_child_state(self, child: ChildState) -> None:
         """Record a site's answer; durable. ``child.obligation_id`` is the child's own id.
@@ -76,25 +105,7 @@ class ObligationRegistry:
         StoreError
             If there is no such child.
         """
-        table = tables.obligations
-        with self._database.writing() as connection:
-            changed = connection.execute(
-                update(table)
-                .where(table.c.obligation_id == child.obligation_id)
-                .where(table.c.target == child.site_id)
-                .values(state=child.state.value)
-            )
-            if changed.rowcount != 1:
-                message = f"obligation {child.obligation_id!r} of {child.site_id} is not stored"
-                raise StoreError(message)
-            connection.execute(
-                insert(tables.receipts).values(
-                    obligation_id=child.obligation_id,
-                    site_id=child.site_id,
-                    state=child.state.value,
-                    at=child.at,
-                )
-            )
+        self._database.put(_put_answers, [child])
 
     def awards(self) -> Sequence[AwardRecord]:
         """All awards with their children and the children's recorded states, by start."""
@@ -148,6 +159,7 @@ class CommandRegistry:
                         power_w=command.power_w,
                         clipped_w=command.clipped_w,
                         received_at=command.received_at,
+                        source=command.source,
                     )
                 )
 
@@ -165,6 +177,7 @@ class CommandRegistry:
                     power_w=row["power_w"],
                     clipped_w=row["clipped_w"],
                     received_at=row["received_at"],
+                    source=row["source"],
                 )
                 for row in connection.execute(query).mappings()
             ]
@@ -181,29 +194,11 @@ class OfferRegistry:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._read: dict[int, Offer] = {}
 
     def save_offer(self, offer: Offer) -> None:
         """Keep it; durable. The same (site, journal, sequence) again changes nothing."""
-        table, curve = tables.offers, offer.curve
-        known = (
-            select(table.c.number)
-            .where(table.c.site_id == curve.site_id)
-            .where(table.c.journal_id == offer.journal_id)
-            .where(table.c.sequence == offer.sequence)
-        )
-        with self._database.writing() as connection:
-            if connection.execute(known).first() is None:
-                connection.execute(
-                    insert(table).values(
-                        site_id=curve.site_id,
-                        journal_id=offer.journal_id,
-                        sequence=offer.sequence,
-                        service=curve.service.value,
-                        start_at=curve.interval.start,
-                        end_at=curve.interval.end,
-                        body=encode(offer),
-                    )
-                )
+        self._database.put(_put_offers, [offer])
 
     def offers(
         self, sites: Sequence[SiteId], *, service: Service, interval: Interval
@@ -217,34 +212,113 @@ class OfferRegistry:
             .where(table.c.end_at >= interval.end)
             .group_by(table.c.site_id)
         )
-        query = select(table.c.site_id, table.c.body).where(table.c.number.in_(latest))
+        query = select(table.c.site_id, table.c.number).where(table.c.number.in_(latest))
         wanted = set(sites)
         with self._database.reading() as connection:
             found = {
-                SiteId(site): body for site, body in connection.execute(query) if site in wanted
+                SiteId(site): int(number)
+                for site, number in connection.execute(query)
+                if site in wanted
             }
-        return [_offer(found[site]) for site in sites if site in found]
+            self._learn(connection, [found[site] for site in sites if site in found])
+        return [self._read[found[site]] for site in sites if site in found]
+
+    def _learn(self, connection: Connection, numbers: Sequence[int]) -> None:
+        """Decode offers that were not asked for before; an award asks again while it waits."""
+        table = tables.offers
+        if len(self._read) > READ_OFFERS_MAX:
+            self._read.clear()
+        fresh = [number for number in numbers if number not in self._read]
+        for first in range(0, len(fresh), _NUMBERS_MAX):
+            some = fresh[first : first + _NUMBERS_MAX]
+            query = select(table.c.number, table.c.body).where(table.c.number.in_(some))
+            for number, body in connection.execute(query):
+                self._read[int(number)] = _offer(body)
 
 
-def _put_obligation(
-    connection: Connection, obligation: Obligation, body: bytes, *, position: int
-) -> None:
-    put(
-        connection,
-        tables.obligations,
-        key={"obligation_id": obligation.obligation_id},
-        values={
-            "parent_id": obligation.parent_id,
-            "target": obligation.target,
-            "service": obligation.service.value,
-            "start_at": obligation.interval.start,
-            "end_at": obligation.interval.end,
-            "version": obligation.version,
-            "state": obligation.state.value,
-            "position": position,
-            "body": body,
-        },
+def _put_answers(connection: Connection, answers: Sequence[ChildState]) -> None:
+    """Record sites' answers; the latest of a child is its state, all are kept as receipts."""
+    table = tables.obligations
+    latest = {child.obligation_id: child for child in answers}
+    changed = connection.execute(
+        update(table)
+        .where(table.c.obligation_id == bindparam("_child"))
+        .where(table.c.target == bindparam("_site")),
+        [
+            {"_child": child.obligation_id, "_site": child.site_id, "state": child.state.value}
+            for child in latest.values()
+        ],
     )
+    if changed.rowcount not in {-1, len(latest)}:
+        named = ", ".join(f"{child.obligation_id!r} of {child.site_id}" for child in answers[:3])
+        message = f"obligation not stored: one of {named}"
+        raise StoreError(message)
+    connection.execute(
+        insert(tables.receipts),
+        [
+            {
+                "obligation_id": child.obligation_id,
+                "site_id": child.site_id,
+                "state": child.state.value,
+                "at": child.at,
+            }
+            for child in answers
+        ],
+    )
+
+
+def _put_offers(connection: Connection, offers: Sequence[Offer]) -> None:
+    """Insert offers that are new by (site, journal, sequence)."""
+    table = tables.offers
+    fresh = {(offer.curve.site_id, offer.journal_id, offer.sequence): offer for offer in offers}
+    sites = sorted({site_id for site_id, _, _ in fresh})
+    for first in range(0, len(sites), _NUMBERS_MAX):
+        query = (
+            select(table.c.site_id, table.c.journal_id, table.c.sequence)
+            .where(table.c.site_id.in_(sites[first : first + _NUMBERS_MAX]))
+            .where(table.c.sequence.in_({sequence for _, _, sequence in fresh}))
+        )
+        for row in connection.execute(query).all():
+            fresh.pop((row.site_id, row.journal_id, row.sequence), None)
+    rows = [
+        {
+            "site_id": offer.curve.site_id,
+            "journal_id": offer.journal_id,
+            "sequence": offer.sequence,
+            "service": offer.curve.service.value,
+            "start_at": offer.curve.interval.start,
+            "end_at": offer.curve.interval.end,
+            "body": encode(offer),
+        }
+        for offer in fresh.values()
+    ]
+    if rows:
+        connection.execute(insert(table), rows)
+
+
+def _forget_others(
+    connection: Connection, parent: Obligation, children: Sequence[ObligationId]
+) -> None:
+    """Delete the award's children that it does not have any more."""
+    table, kept = tables.obligations, set(children)
+    stored = select(table.c.obligation_id).where(table.c.parent_id == parent.obligation_id)
+    for name in connection.execute(stored).scalars().all():
+        if name not in kept:
+            connection.execute(delete(table).where(table.c.obligation_id == name))
+
+
+def _columns(obligation: Obligation, body: bytes, *, position: int) -> dict[str, object]:
+    return {
+        "parent_id": obligation.parent_id,
+        "target": obligation.target,
+        "service": obligation.service.value,
+        "start_at": obligation.interval.start,
+        "end_at": obligation.interval.end,
+        "version": obligation.version,
+        "state": obligation.state.value,
+        "position": position,
+        "body": body,
+    }
 
 
 def _award(row: RowMapping, commitments: tuple[Commitment, ...]) -> AwardRecord:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
-from sqlalchemy import Connection, RowMapping, Table, insert, select, update
+from sqlalchemy import Connection, RowMapping, Table, bindparam, insert, select, update
 
 from cloud_coordinator.services.records import SiteRecord
 from cloud_coordinator.store import tables
@@ -23,6 +23,9 @@ _TYPES: Final = {
     ResourceKind.LOAD: "DR_DEVICE",
 }
 """The requirement's word for each kind; a meter is no resource there."""
+_KEYS_MAX: Final = 5_000
+"""Keys in one question; SQLite takes 32,766."""
+_KEY: Final = "_key"
 
 
 class SiteRegistry:
@@ -39,31 +42,7 @@ class SiteRegistry:
 
     def save_site(self, site: SiteRecord) -> None:
         """Insert or replace by ``site_id``; durable on return."""
-        layout = pack_layout(site.layout)
-        with self._database.writing() as connection:
-            put(
-                connection,
-                tables.sites,
-                key={"site_id": site.site_id},
-                values={
-                    "zone": site.zone,
-                    "journal_id": site.journal_id,
-                    "agent_version": site.agent_version,
-                    "layout": layout,
-                    "seen_at": site.seen_at,
-                },
-            )
-            put(
-                connection,
-                tables.layouts,
-                key={
-                    "site_id": site.site_id,
-                    "journal_id": site.journal_id,
-                    "version": site.layout.version,
-                },
-                values={"layout": layout},
-            )
-            _put_resources(connection, site)
+        self._database.put(_put_sites, [site])
 
     def sites(self) -> Sequence[SiteRecord]:
         """All sites, by id."""
@@ -103,6 +82,24 @@ def put(
         connection.execute(update(table).where(*where).values(**values))
 
 
+def put_many(
+    connection: Connection, table: Table, rows: Mapping[str, Mapping[str, object]], *, key: str
+) -> None:
+    """Insert or update many rows with the same columns, by one text key, in a few statements."""
+    column = table.c[key]
+    names = list(rows)
+    known: set[str] = set()
+    for first in range(0, len(names), _KEYS_MAX):
+        some = select(column).where(column.in_(names[first : first + _KEYS_MAX]))
+        known |= set(connection.execute(some).scalars())
+    fresh = [{key: name, **rows[name]} for name in names if name not in known]
+    if fresh:
+        connection.execute(insert(table), fresh)
+    changed = [{_KEY: name, **rows[name]} for name in names if name in known]
+    if changed:
+        connection.execute(update(table).where(column == bindparam(_KEY)), changed)
+
+
 def _site(row: RowMapping) -> SiteRecord:
     return SiteRecord(
         site_id=SiteId(row["site_id"]),
@@ -114,23 +111,96 @@ def _site(row: RowMapping) -> SiteRecord:
     )
 
 
-def _put_resources(connection: Connection, site: SiteRecord) -> None:
-    """Keep the requirement's table in step: what a site no longer has is INACTIVE there."""
-    table = tables.resources
-    shown = [r for r in site.layout.resources if r.kind in _TYPES]
-    connection.execute(
-        update(table)
-        .where(table.c.owner_id == site.site_id)
-        .where(table.c.resource_id.not_in([r.resource_id for r in shown]))
-        .values(status="INACTIVE", last_update=site.seen_at)
+def _put_sites(connection: Connection, sites: Sequence[SiteRecord]) -> None:
+    """Keep sites, their layouts and the requirement's table of resources in step.
+
+    A site that only says hello again costs one row.
+    """
+    latest = {str(site.site_id): site for site in sites}
+    before = _layouts_before(connection, list(latest))
+    packed = {name: pack_layout(site.layout) for name, site in latest.items()}
+    put_many(
+        connection,
+        tables.sites,
+        {
+            name: {
+                "zone": site.zone,
+                "journal_id": site.journal_id,
+                "agent_version": site.agent_version,
+                "layout": packed[name],
+                "seen_at": site.seen_at,
+            }
+            for name, site in latest.items()
+        },
+        key="site_id",
     )
-    for resource in shown:
-        put(
-            connection,
-            table,
-            key={"resource_id": resource.resource_id},
-            values={**_resource(resource), "status": "ACTIVE", "last_update": site.seen_at},
+    fresh = [
+        _layout_key(site) | {"layout": packed[n]} for n, site in latest.items() if n not in before
+    ]
+    if fresh:
+        connection.execute(insert(tables.layouts), fresh)
+    for name, site in latest.items():
+        if name in before and before[name] != (site.journal_id, packed[name]):
+            values = {"layout": packed[name]}
+            put(connection, tables.layouts, key=_layout_key(site), values=values)
+    changed = {
+        name: site
+        for name, site in latest.items()
+        if before.get(name, ("", b""))[1] != packed[name]
+    }
+    _put_resources(connection, changed, before)
+
+
+def _layout_key(site: SiteRecord) -> dict[str, object]:
+    return {
+        "site_id": site.site_id,
+        "journal_id": site.journal_id,
+        "version": site.layout.version,
+    }
+
+
+def _layouts_before(connection: Connection, names: Sequence[str]) -> dict[str, tuple[str, bytes]]:
+    """Journal and packed layout of the sites that are known."""
+    table = tables.sites
+    known: dict[str, tuple[str, bytes]] = {}
+    for first in range(0, len(names), _KEYS_MAX):
+        query = select(table.c.site_id, table.c.journal_id, table.c.layout).where(
+            table.c.site_id.in_(names[first : first + _KEYS_MAX])
         )
+        for row in connection.execute(query):
+            known[row.site_id] = (row.journal_id, row.layout)
+    return known
+
+
+def _put_resources(
+    connection: Connection,
+    sites: Mapping[str, SiteRecord],
+    before: Mapping[str, tuple[str, bytes]],
+) -> None:
+    """Keep the requirement's table in step: what a site no longer has is INACTIVE there.
+
+    Found by key from the former layout: the table has no index of owners, and a fleet is large.
+    """
+    table = tables.resources
+    rows: dict[str, dict[str, object]] = {}
+    for name, site in sites.items():
+        shown = [r for r in site.layout.resources if r.kind in _TYPES]
+        present = {str(r.resource_id) for r in shown}
+        former = unpack_layout(before[name][1]).resources if name in before else ()
+        gone = {str(r.resource_id) for r in former} - present
+        if gone:
+            connection.execute(
+                update(table)
+                .where(table.c.resource_id.in_(gone))
+                .values(status="INACTIVE", last_update=site.seen_at)
+            )
+        for resource in shown:
+            rows[str(resource.resource_id)] = {
+                **_resource(resource),
+                "status": "ACTIVE",
+                "last_update": site.seen_at,
+            }
+    put_many(connection, table, rows, key="resource_id")
 
 
 def _resource(resource: Resource) -> dict[str, object]:

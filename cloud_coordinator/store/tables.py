@@ -282,6 +282,7 @@ commands: Final = Table(
     Column("power_w", Float, nullable=False),
     Column("clipped_w", Float, nullable=False),
     Column("received_at", UtcDateTime, nullable=False),
+    Column("source", String(255), nullable=False, server_default=""),
 )
 
 offers: Final = Table(
@@ -344,4 +345,12 @@ watermarks: Final = Table(
     Column("journal_id", String(LONG_NAME), primary_key=True),
     Column("stream", String(16), primary_key=True),
     Column("durable", BigInteger, nullable=False),
+)
+
+records: Final = Table(
+    "records",
+    metadata,
+    Column("book", String(NAME), primary_key=True),
+    Column("record_key", String(255), primary_key=True),
+    Column("value", LargeBinary, nullable=False),
 )

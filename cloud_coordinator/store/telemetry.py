@@ -9,28 +9,28 @@ whose segments are gone.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import structlog
 
+from cloud_coordinator.store.batches import Batch, table_of
 from cloud_coordinator.store.catalog import Catalog, JournalKey
 from cloud_coordinator.store.segments import (
     MINUTE_MAX,
     ORDER,
-    SCHEMA,
     Segment,
     SegmentName,
     read_rows,
 )
-from protocols.link.messages import RESOURCE_COLUMNS, SITE_COLUMNS, Telemetry
+from protocols.link.messages import Telemetry
+from protocols.link.telemetry import RowBlock
 from protocols.vocabulary.errors import StoreError
-from protocols.vocabulary.identifiers import PARTITIONS, JournalId, SiteId, partition_of
+from protocols.vocabulary.identifiers import PARTITIONS, SiteId
 from protocols.vocabulary.intervals import Clock
 
 BUFFER_ROWS_MAX: Final = 500_000
@@ -39,31 +39,8 @@ MERGE_FAN_IN: Final = (12, 60, 24)
 """How many segments of level 0, 1, 2 become one of the next level: minutes, hours, days."""
 MERGE_ROWS_MAX: Final = 500_000
 
-_SITE_VALUES: Final = len(SITE_COLUMNS)
-_PER_RESOURCE: Final = len(RESOURCE_COLUMNS)
-_LISTS: Final = (
-    "resource_power_w",
-    "resource_setpoint_w",
-    "resource_soc",
-    "resource_quality",
-)
-
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Batch:
-    """Rows of one message as they wait in the buffer."""
-
-    site_id: SiteId
-    journal_id: JournalId
-    first_sequence: int
-    layout_version: int
-    received_ms: int
-    times_s: npt.NDArray[np.int64]
-    signal_ids: npt.NDArray[np.int64]
-    values: npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +105,7 @@ class TelemetryStore:
         self._clock = clock
         self._lock = threading.Lock()
         self._writing = threading.Lock()
-        self._buffer: list[_Batch] = []
+        self._buffer: list[Batch] = []
         self._rows = 0
         self._durable: dict[JournalKey, int] = dict(cached or {})
         for key, sequence in self.catalog.watermarks().items():
@@ -162,20 +139,61 @@ class TelemetryStore:
         self.overlaps += min(skip, len(telemetry.times_s))
         if rows <= 0:
             return
-        batch = _Batch(
-            site_id=site_id,
-            journal_id=telemetry.journal_id,
-            first_sequence=telemetry.first_sequence + skip,
-            layout_version=telemetry.layout_version,
+        first = telemetry.first_sequence + skip
+        batch = Batch(
+            site_ids=[site_id],
+            journal_ids=[telemetry.journal_id],
+            first_sequences=np.array([first]),
+            counts=np.array([rows]),
+            layout_versions=np.array([telemetry.layout_version]),
             received_ms=int(self._clock.now().timestamp() * 1000),
             times_s=telemetry.times_s[skip:],
             signal_ids=telemetry.signal_ids[skip:],
             values=telemetry.values[skip:],
         )
         with self._lock:
-            self._received[key] = batch.first_sequence + rows - 1
+            self._received[key] = first + rows - 1
             self._buffer.append(batch)
             self._rows += rows
+
+    def append_rows(self, sites: Sequence[SiteId], block: RowBlock) -> None:
+        """Queue one row of each of many sites, as :meth:`append` does; each site once.
+
+        Raises
+        ------
+        StoreError
+            If the buffer is full.
+        """
+        keys = list(zip(sites, block.journal_ids, strict=True))
+        sequences = block.sequences.tolist()
+        received = self._received
+        next_ones = [
+            received.get(key, 0) + 1 == sequence
+            for key, sequence in zip(keys, sequences, strict=True)
+        ]
+        rows = [row for row, good in enumerate(next_ones) if good]
+        for row, good in enumerate(next_ones):
+            if not good:
+                self.append(sites[row], block.message(row))
+        if not rows:
+            return
+        chosen = block.only(rows)
+        batch = Batch(
+            site_ids=[sites[row] for row in rows],
+            journal_ids=chosen.journal_ids,
+            first_sequences=chosen.sequences,
+            counts=np.ones(len(rows), dtype=np.int64),
+            layout_versions=chosen.layout_versions,
+            received_ms=int(self._clock.now().timestamp() * 1000),
+            times_s=chosen.times_s,
+            signal_ids=chosen.signal_ids,
+            values=chosen.values,
+        )
+        with self._lock:
+            for row in rows:
+                received[keys[row]] = sequences[row]
+            self._buffer.append(batch)
+            self._rows += len(rows)
 
     def flush(self) -> None:
         """Make everything appended so far durable; on return it may be acknowledged.
@@ -188,12 +206,7 @@ class TelemetryStore:
         with self._writing:
             with self._lock:
                 batches, self._buffer = self._buffer, []
-            groups: dict[int, list[_Batch]] = {}
-            for batch in batches:
-                partition = partition_of(batch.site_id)
-                groups.setdefault(partition // self._settings.partitions_per_segment, []).append(
-                    batch
-                )
+            groups = self._grouped(batches)
             while groups:
                 group, waiting = groups.popitem()
                 try:
@@ -235,13 +248,25 @@ class TelemetryStore:
                 merged += self._merge_level(level)
             return merged
 
-    def _write(self, group: int, batches: list[_Batch]) -> None:
-        table = _table(batches)
+    def _grouped(self, batches: list[Batch]) -> dict[int, list[Batch]]:
+        """Part the runs by group of partitions; each group becomes a file."""
+        size = self._settings.partitions_per_segment
+        groups: dict[int, list[Batch]] = {}
+        for batch in batches:
+            for group in range((PARTITIONS + size - 1) // size):
+                part = batch.of_group(group, size)
+                if part is not None:
+                    groups.setdefault(group, []).append(part)
+        return groups
+
+    def _write(self, group: int, batches: list[Batch]) -> None:
+        table = table_of(batches)
         self.catalog.add(self._name(group, table, level=0), table)
         with self._lock:
             for batch in batches:
-                last = batch.first_sequence + len(batch.times_s) - 1
-                self._durable[(batch.site_id, batch.journal_id)] = last
+                last = (batch.first_sequences + batch.counts - 1).tolist()
+                keys = zip(batch.site_ids, batch.journal_ids, strict=True)
+                self._durable.update(zip(keys, last, strict=True))
                 self._rows -= len(batch.times_s)
 
     def _merge_level(self, level: int) -> int:
@@ -301,47 +326,3 @@ def _affordable(segments: list[Segment], rows_max: int) -> list[Segment]:
         chosen.append(segment)
         rows += segment.rows
     return chosen if len(chosen) > 1 else []
-
-
-def _table(batches: list[_Batch]) -> pa.Table:
-    """Columns of many messages at once, sorted by site, journal, sequence."""
-    by_width: dict[int, list[_Batch]] = {}
-    for batch in batches:
-        by_width.setdefault(batch.values.shape[1], []).append(batch)
-    tables = [_columns(some) for some in by_width.values()]
-    return pa.concat_tables(tables).sort_by(list(ORDER))
-
-
-def _columns(batches: list[_Batch]) -> pa.Table:
-    """Columns of messages that have the same number of resources."""
-    counts = np.array([len(batch.times_s) for batch in batches])
-    values = np.concatenate([batch.values for batch in batches])
-    rows, resources = len(values), (values.shape[1] - _SITE_VALUES) // _PER_RESOURCE
-    sequences = np.concatenate(
-        [
-            np.arange(batch.first_sequence, batch.first_sequence + len(batch.times_s))
-            for batch in batches
-        ]
-    )
-
-    def text(items: list[str]) -> pa.Array:
-        return pa.array(items).take(pa.array(np.repeat(np.arange(len(items)), counts)))
-
-    def number(items: list[int]) -> npt.NDArray[np.int64]:
-        return np.repeat(np.array(items, dtype=np.int64), counts)
-
-    columns = [
-        text([batch.site_id for batch in batches]),
-        text([batch.journal_id for batch in batches]),
-        pa.array(sequences.astype(np.int64)),
-        pa.array(np.concatenate([batch.times_s for batch in batches]).astype(np.int64)),
-        pa.array(np.concatenate([batch.signal_ids for batch in batches]).astype(np.int64)),
-        pa.array(number([batch.layout_version for batch in batches]).astype(np.int32)),
-        pa.array(number([batch.received_ms for batch in batches])),
-    ]
-    columns += [pa.array(np.ascontiguousarray(values[:, i])) for i in range(_SITE_VALUES)]
-    offsets = pa.array(np.arange(rows + 1, dtype=np.int32) * np.int32(resources))
-    for index in range(len(_LISTS)):
-        block = np.ascontiguousarray(values[:, _SITE_VALUES + index :: _PER_RESOURCE])
-        columns.append(pa.ListArray.from_arrays(offsets, pa.array(block.ravel())))
-    return pa.table(columns, schema=SCHEMA)

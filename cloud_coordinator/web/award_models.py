@@ -1,6 +1,6 @@
 """What the API takes and says about obligations: award, command, delivery, statement."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Final, Literal
 
@@ -147,6 +147,7 @@ class CommandState(Record):
     power_w: float
     clipped_w: float = Field(description="Within plus or minus the award: what is owed, W.")
     received_at: datetime
+    source: str = Field(description="Who sent it, where it came by OpenADR; else empty.")
     outcome: Literal["accepted", "known", "superseded"]
 
 
@@ -207,6 +208,23 @@ class SecondsRun(Record):
     end: datetime
 
 
+class SlotState(Record):
+    """One half hour of a statement."""
+
+    day: date = Field(description="Market day, JST.")
+    slot: int = Field(description="1 (00:00) to 48 (23:30), JST.")
+    seconds: int = Field(description="Of the slot, covered by the award.")
+    award_kw: Decimal = Field(description="After what was declared unable.")
+    available_kw: Decimal
+    points: int
+    points_inside: int
+    performance: Literal["passed", "failed", "excluded"]
+    abnormal: bool = Field(description="Failed after a fall of the frequency.")
+    fee_jpy: Decimal
+    penalty_availability_jpy: Decimal
+    penalty_performance_jpy: Decimal
+
+
 class StatementState(Record):
     """What was promised, what was delivered, and what is missing."""
 
@@ -216,7 +234,9 @@ class StatementState(Record):
     service: ServiceName
     start: datetime
     end: datetime
-    rule_set_id: str
+    rule_set_id: str = Field(description="The rules by which the market settles that day.")
+    rule_version: str = Field(description="Rule set and digest of its text.")
+    final_at: datetime = Field(description="Until then late telemetry may still change it.")
     award_w: float
     tolerance_w: float
     seconds_expected: int
@@ -226,9 +246,14 @@ class StatementState(Record):
     delivered_wh: int
     within_tolerance_ratio: float
     within_band_ratio: float
-    band_kept: bool
+    band_kept: bool = Field(description="Assessment II: delivered as called, in every slot.")
+    available: bool = Field(description="Assessment I: the award was there, in every slot.")
     error_rms_w: float | None
     error_median_w: float | None
     error_worst_w: float | None
     capacity_value_jpy: Decimal
+    penalty_availability_jpy: Decimal
+    penalty_performance_jpy: Decimal
+    amount_yen: int = Field(description="Capacity value less penalties, cut to whole yen.")
+    slots: list[SlotState]
     sites: list[StatementSite]

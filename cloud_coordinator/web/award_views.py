@@ -8,7 +8,7 @@ from cloud_coordinator.services.awarding import AwardRequest
 from cloud_coordinator.services.commands import Taken
 from cloud_coordinator.services.queries import DeliveryView
 from cloud_coordinator.services.records import AwardRecord, TsoCommand
-from cloud_coordinator.settlement.records import Statement
+from cloud_coordinator.settlement.records import SlotResult, Statement
 from cloud_coordinator.web.award_models import (
     AllocationState,
     AwardBody,
@@ -20,6 +20,7 @@ from cloud_coordinator.web.award_models import (
     ObligationSummary,
     SecondsRun,
     SiteDelivery,
+    SlotState,
     StatementSite,
     StatementState,
 )
@@ -130,6 +131,7 @@ def command_state(command: TsoCommand, taken: Taken) -> CommandState:
         power_w=command.power_w,
         clipped_w=command.clipped_w,
         received_at=command.received_at,
+        source=command.source,
         outcome=taken.value,
     )
 
@@ -208,6 +210,23 @@ def _numbers(values: FloatArray) -> list[float | None]:
     ]
 
 
+def _slot_state(result: SlotResult) -> SlotState:
+    return SlotState(
+        day=result.slot.day,
+        slot=result.slot.number,
+        seconds=result.seconds,
+        award_kw=result.charge.award_kw,
+        available_kw=result.charge.available_kw,
+        points=result.points,
+        points_inside=result.points_inside,
+        performance=result.performance.value,
+        abnormal=result.abnormal,
+        fee_jpy=result.fee_jpy,
+        penalty_availability_jpy=result.charge.shortfall_jpy,
+        penalty_performance_jpy=result.charge.performance_jpy,
+    )
+
+
 def statement_state(statement: Statement) -> StatementState:
     """Say a statement."""
     return StatementState.model_validate(
@@ -219,6 +238,8 @@ def statement_state(statement: Statement) -> StatementState:
             "start": statement.interval.start,
             "end": statement.interval.end,
             "rule_set_id": statement.rule_set_id,
+            "rule_version": statement.rule_version,
+            "final_at": statement.final_at,
             "award_w": statement.award_w,
             "tolerance_w": statement.tolerance_w,
             "seconds_expected": statement.seconds_expected,
@@ -232,10 +253,15 @@ def statement_state(statement: Statement) -> StatementState:
             "within_tolerance_ratio": statement.within_tolerance_ratio,
             "within_band_ratio": statement.within_band_ratio,
             "band_kept": statement.band_kept,
+            "available": statement.available,
             "error_rms_w": statement.error_rms_w,
             "error_median_w": statement.error_median_w,
             "error_worst_w": statement.error_worst_w,
             "capacity_value_jpy": statement.capacity_value_jpy,
+            "penalty_availability_jpy": statement.penalty_availability_jpy,
+            "penalty_performance_jpy": statement.penalty_performance_jpy,
+            "amount_yen": statement.amount_yen,
+            "slots": [_slot_state(slot) for slot in statement.slots],
             "sites": [
                 StatementSite(
                     site_id=site.site_id,

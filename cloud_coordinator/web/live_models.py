@@ -32,6 +32,8 @@ class LiveSecond(Record):
     booked_w: float = Field(description="What sites that did not report are taken to hold, W.")
     reporting: int
     expected: int
+    lower_w: float = Field(description="Lower bound of the rules that steer, W.")
+    upper_w: float = Field(description="Upper bound of the rules that steer, W.")
 
 
 class LiveAwardState(Record):

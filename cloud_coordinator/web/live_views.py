@@ -117,6 +117,8 @@ def _second(point: LivePoint) -> LiveSecond:
         booked_w=round(point.booked_w, 1),
         reporting=point.reporting,
         expected=point.expected,
+        lower_w=round(point.lower_w, 1),
+        upper_w=round(point.upper_w, 1),
     )
 
 

@@ -33,7 +33,20 @@ _EOJ_DIGITS: Final = 6
 _NODE_ID_DIGITS: Final = 34
 _INSTANCE_MAX: Final = 4_194_302
 _CHARGE_POINT_CHARACTERS: Final = 48
+_LFDI_DIGITS: Final = 40
+_FINGERPRINT_BYTES, _HEX_BYTE = 10, 2
+CALLERS: Final[Mapping[str, str]] = {
+    "ocpp": "a charger",
+    "ieee2030.5": "a client",
+    "openadr": "a VEN",
+}
+"""Protocols whose devices call us, and what such a device is."""
 _SUNSPEC_PARTS: Final = 3
+_MUST_BE_TOLD: Final[Mapping[str, str]] = {
+    "ocpp": "the charge point id that the charger calls with",
+    "ieee2030.5": "the LFDI of the certificate that the client calls with",
+    "openadr": "the venID of the VEN, or the fingerprint of its certificate",
+}
 _OWN_KEYS: Final = {"id", "template", "kind", "protocol", "address", "eoj", "identity"}
 
 
@@ -102,9 +115,9 @@ def _told(where: str, key: str, *, written: str | None, template: Template | Non
 
 
 def _address(protocol: str, text: str) -> str:
-    if protocol == "ocpp":
+    if protocol in CALLERS:
         if text:
-            raise ConfigError(f"{text!r}: a charger calls us; leave it out")
+            raise ConfigError(f"{text!r}: {CALLERS[protocol]} calls us; leave it out")
         return ""
     if not text:
         raise ConfigError("is missing")
@@ -151,24 +164,28 @@ def _object(key: str, text: str, *, classes: tuple[str, ...], because: str) -> s
 
 def _identity(protocol: str, text: str | None) -> str | None:
     if text is None:
-        if protocol == "ocpp":
-            raise ConfigError("is missing; the charge point id that the charger calls with")
+        if protocol in CALLERS:
+            raise ConfigError(f"is missing; {_MUST_BE_TOLD[protocol]}")
         return None
     checks: Mapping[str, Callable[[str], bool]] = {
         ECHONET_LITE: _is_node_id,
         "sunspec": lambda written: written.count("/") >= _SUNSPEC_PARTS - 1,
         "bacnet": _is_instance,
         "ocpp": _is_charge_point,
+        "ieee2030.5": _is_lfdi,
+        "openadr": _is_ven,
     }
     wanted = {
         ECHONET_LITE: "an identification number (EPC 83): 34 hexadecimal digits beginning with FE",
         "sunspec": "maker/model/serial as in model 1 (Mn/Md/SN)",
         "bacnet": f"a device instance, 0..{_INSTANCE_MAX}",
         "ocpp": f"a charge point id of 1..{_CHARGE_POINT_CHARACTERS} letters, digits, . _ -",
+        "ieee2030.5": f"an LFDI: {_LFDI_DIGITS} hexadecimal digits",
+        "openadr": "a venID of letters, digits, . _ -, or a fingerprint like AB:CD:.. (ten bytes)",
     }
     if not text.strip() or (protocol in checks and not checks[protocol](text)):
         raise ConfigError(f"{text!r} is not {wanted.get(protocol, 'a serial number')}")
-    return text.upper() if protocol == ECHONET_LITE else text
+    return text.upper() if protocol in {ECHONET_LITE, "ieee2030.5"} else text
 
 
 def _is_node_id(text: str) -> bool:
@@ -185,6 +202,21 @@ def _is_charge_point(text: str) -> bool:
     return plain and len(text) <= _CHARGE_POINT_CHARACTERS
 
 
+def _is_lfdi(text: str) -> bool:
+    return len(text) == _LFDI_DIGITS and _is_hexadecimal(text.upper())
+
+
+def _is_ven(text: str) -> bool:
+    return _is_charge_point(text) or is_fingerprint(text)
+
+
+def is_fingerprint(text: str) -> bool:
+    """Whether a VEN is named by its certificate."""
+    parts = text.split(":")
+    is_hex = all(len(part) == _HEX_BYTE and _is_hexadecimal(part) for part in parts)
+    return len(parts) == _FINGERPRINT_BYTES and is_hex
+
+
 def _is_hexadecimal(digits: str) -> bool:
     return all(digit in "0123456789ABCDEF" for digit in digits)
 
@@ -193,7 +225,7 @@ def _unit_key(device: DeviceConfig) -> tuple[str, str, str]:
     """Say what no two devices may share: the key, the place, and which one there."""
     if device.protocol == ECHONET_LITE:
         return "eoj", device.address, device.eoj
-    if device.protocol == "ocpp":
+    if device.protocol in CALLERS:
         return "identity", "", device.identity or ""
     if device.protocol == "bacnet":
         return "address", device.address, device.identity or ""

@@ -15,6 +15,8 @@ from pydantic import ValidationError
 from edge_agent.config.addresses import group_address, interface_address, node_address
 from edge_agent.config.devices import at, checked_devices
 from edge_agent.config.explain import first_problem
+from edge_agent.config.local_sections import ieee2030_5_server, openadr_vtn
+from edge_agent.config.northbound_sections import ieee2030_5_client, openadr_ven
 from edge_agent.config.schema import (
     BacnetSection,
     EchonetSection,
@@ -105,6 +107,10 @@ def _site(site_file: SiteFile, folder: Path) -> SiteConfig:
         modbus=ModbusConfig(timeout_s=site_file.modbus.timeout_s),
         bacnet=_bacnet(site_file.bacnet),
         ocpp=_ocpp(site_file.ocpp, folder),
+        ieee2030_5_server=ieee2030_5_server(site_file.ieee2030_5_server, folder),
+        openadr_vtn=openadr_vtn(site_file.openadr_vtn, folder),
+        ieee2030_5_client=ieee2030_5_client(site_file.ieee2030_5_client, folder),
+        openadr_ven=openadr_ven(site_file.openadr_ven, folder),
         journal=JournalConfig(**site_file.journal.model_dump()),
         pv_peak_w=pv_peak_w,
         forecast_model=_forecast_model(site_file.forecast, folder),
@@ -118,6 +124,8 @@ def _check_sections(site_file: SiteFile, devices: tuple[DeviceConfig, ...]) -> N
         "echonet-lite": ("echonet", site_file.echonet),
         "bacnet": ("bacnet", site_file.bacnet),
         "ocpp": ("ocpp", site_file.ocpp),
+        "ieee2030.5": ("ieee2030_5_server", site_file.ieee2030_5_server),
+        "openadr": ("openadr_vtn", site_file.openadr_vtn),
     }
     for index, device in enumerate(devices):
         name, section = sections.get(device.protocol, ("", device))

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 _Share = Annotated[float, Field(ge=0.0, le=1.0)]
 _Efficiency = Annotated[float, Field(gt=0.0, le=1.0)]
 _Wear = Annotated[float, Field(ge=0.0, le=1000.0)]
+_Comfort = Annotated[float, Field(ge=0.0, le=10_000.0)]
 _Price = Annotated[float, Field(ge=-1000.0, le=1000.0)]
 
 
@@ -94,6 +95,64 @@ class OcppSection(_Section):
     key: str | None = None
 
 
+class Ieee2030_5ServerSection(_Section):  # noqa: N801 - the standard's own number
+    """``[ieee2030_5_server]``."""
+
+    address: str
+    port: Annotated[int, Field(ge=1, le=65535)] = 8443
+    certificate: str
+    key: str
+    ca: str
+    pin: Annotated[int | None, Field(ge=0, le=999_999)] = None
+    csip_aus: bool = False
+
+
+class OpenAdrVtnSection(_Section):
+    """``[openadr_vtn]``; some VENs refuse a vtnID without a capital letter."""
+
+    address: str
+    port: Annotated[int, Field(ge=1, le=65535)] = 8081
+    vtn_id: Annotated[str, Field(min_length=1, max_length=128)] = "VTN-gateway"
+    certificate: str | None = None
+    key: str | None = None
+    ca: str | None = None
+    signed: bool = False
+
+
+class _NorthboundSection(_Section):
+    """What the clients of the grid's languages have in common."""
+
+    url: str
+    certificate: str | None = None
+    key: str | None = None
+    ca: str | None = None
+    listen_address: str | None = None
+    listen_port: Annotated[int | None, Field(ge=1, le=65535)] = None
+    listen_url: str | None = None
+
+
+class Ieee2030_5ClientSection(_NorthboundSection):  # noqa: N801 - the standard's own number
+    """``[ieee2030_5_client]``; the standard's clients ask no more often than every 10 s."""
+
+    pin: Annotated[int | None, Field(ge=0, le=999_999)] = None
+    registers: bool = True
+    csip_aus: bool = False
+    poll_s_min: Annotated[float, Field(ge=1.0, le=3600.0)] = 10.0
+
+
+class OpenAdrVenSection(_NorthboundSection):
+    """``[openadr_ven]``."""
+
+    ven_name: Annotated[str, Field(min_length=1, max_length=128)]
+    vtn_id: Annotated[str | None, Field(min_length=1, max_length=128)] = None
+    signed: bool = False
+    vtn_fingerprint: Annotated[str | None, Field(pattern=r"^[0-9A-F]{2}(:[0-9A-F]{2}){9}$")] = None
+    poll_s: Annotated[float | None, Field(ge=1.0, le=86_400.0)] = None
+    market_contexts: Annotated[list[str], Field(max_length=32)] = []
+    signals: str | None = None
+    acts_on_tests: bool = False
+
+
 class JournalSection(_Section):
     """``[journal]``: 2 GB hold 60 days of 1-s rows; replay inputs are kept for a week."""
 
@@ -110,7 +169,10 @@ class DeviceSection(_Section):
         Literal["battery", "pv", "ev-charger", "ev-v2h", "fuel-cell", "heat-pump", "load", "meter"]
         | None
     ) = None
-    protocol: Literal["echonet-lite", "sunspec", "modbus", "bacnet", "ocpp"] | None = None
+    protocol: (
+        Literal["echonet-lite", "sunspec", "modbus", "bacnet", "ocpp", "ieee2030.5", "openadr"]
+        | None
+    ) = None
     address: str = ""
     eoj: str | None = None
     identity: str | None = None
@@ -123,6 +185,7 @@ class DeviceSection(_Section):
     efficiency_charge: _Efficiency = 0.95
     efficiency_discharge: _Efficiency = 0.95
     degradation_jpy_per_kwh: _Wear = 0.0
+    comfort_jpy_per_kwh: _Comfort = 60.0
     parent: str | None = None
 
 
@@ -140,6 +203,10 @@ class SiteFile(_Section):
     modbus: ModbusSection = ModbusSection()
     bacnet: BacnetSection | None = None
     ocpp: OcppSection | None = None
+    ieee2030_5_server: Ieee2030_5ServerSection | None = None
+    openadr_vtn: OpenAdrVtnSection | None = None
+    ieee2030_5_client: Ieee2030_5ClientSection | None = None
+    openadr_ven: OpenAdrVenSection | None = None
     pv: PvSection | None = None
     forecast: ForecastSection | None = None
     journal: JournalSection = JournalSection()

@@ -8,6 +8,8 @@ grid); prices in JPY.
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_agent.config.local_servers import Ieee2030_5ServerConfig, OpenAdrVtnConfig
+from edge_agent.config.northbound import Ieee2030_5ClientConfig, OpenAdrVenConfig
 from protocols.vocabulary.identifiers import ResourceId, SiteId, ZoneId
 from protocols.vocabulary.resource import ResourceKind
 
@@ -191,10 +193,11 @@ class DeviceConfig:
     kind : ResourceKind
         What it is.
     protocol : str
-        ``"echonet-lite"``, ``"sunspec"``, ``"modbus"``, ``"bacnet"`` or ``"ocpp"``.
+        ``"echonet-lite"``, ``"sunspec"``, ``"modbus"``, ``"bacnet"``, ``"ocpp"``,
+        ``"ieee2030.5"`` or ``"openadr"``.
     address : str
         In the syntax of its protocol (:mod:`edge_agent.config.addresses`); empty for a
-        charger, which calls us.
+        charger or a client of one of our servers, which call us.
     eoj : str
         ECHONET object, six upper-case hexadecimal digits such as ``"027D01"``; empty for
         other protocols.
@@ -203,7 +206,7 @@ class DeviceConfig:
     identity : str or None
         What stays when the address changes: ECHONET identification number (EPC 83) in
         upper-case hexadecimal, SunSpec ``maker/model/serial``, BACnet device instance,
-        charge point id.
+        charge point id, LFDI of IEEE 2030.5, venID or fingerprint of OpenADR.
     power_w_min, power_w_max : float or None
         Bounds in W, generator frame, ``min <= 0 <= max``; None: what the device states.
     ramp_w_per_s : float or None
@@ -216,6 +219,9 @@ class DeviceConfig:
         One-way efficiencies, 0 < e <= 1.
     degradation_jpy_per_kwh : float
         Wear per kWh through the storage, >= 0.
+    comfort_jpy_per_kwh : float
+        What a kWh costs that a load had to go without, >= 0. Above the tariff, so that only
+        orders, limits and obligations hold it down.
     parent : str or None
         Device id of the power conditioner it is behind, whose power contains its own; None
         if it is behind none, or the conditioner states it itself (ECHONET 02A5, EPC E8).
@@ -237,6 +243,7 @@ class DeviceConfig:
     efficiency_charge: float = 0.95
     efficiency_discharge: float = 0.95
     degradation_jpy_per_kwh: float = 0.0
+    comfort_jpy_per_kwh: float = 60.0
     parent: str | None = None
 
 
@@ -255,8 +262,10 @@ class SiteConfig:
         folder of the file.
     link, limits, tariff, location, journal
         The sections of the file.
-    echonet, bacnet, ocpp
+    echonet, bacnet, ocpp, ieee2030_5_server, openadr_vtn
         Sections of protocols; None where the file has none, and then no such device either.
+    ieee2030_5_client, openadr_ven
+        Sections of northbound clients; None where the file has none.
     modbus : ModbusConfig
         Section of Modbus.
     pv_peak_w : float
@@ -283,6 +292,10 @@ class SiteConfig:
     modbus: ModbusConfig = ModbusConfig()
     bacnet: BacnetConfig | None = None
     ocpp: OcppConfig | None = None
+    ieee2030_5_server: Ieee2030_5ServerConfig | None = None
+    openadr_vtn: OpenAdrVtnConfig | None = None
+    ieee2030_5_client: Ieee2030_5ClientConfig | None = None
+    openadr_ven: OpenAdrVenConfig | None = None
 
     @property
     def meter(self) -> DeviceConfig:

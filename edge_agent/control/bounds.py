@@ -1,9 +1,11 @@
 """Ranges of a second: every limit composed by authority, devices and meter together.
 
-Level by level, strongest first: a level tightens the resources, then the meter. What the
-stronger levels demand of the sum (contract power, ban of reverse flow) stays reachable: a weaker
-resource limit that would forbid it is opened by just as much, and named. What the devices cannot
-reach at all relaxes the meter's limit, and is named too. Called by decide and offer.
+Level by level, strongest first: a level tightens the resources and sums of them, then the meter.
+Within a level what may be kept by no power at all (ceilings) comes before what demands power
+(targets). What the stronger levels demand of the sum (contract power, ban of reverse flow) stays
+reachable: a weaker limit that would forbid it is opened by just as much, and named. What the
+devices cannot reach at all relaxes the meter's limit, and is named too. At the end limits on sums
+are split into the resources' ranges (:mod:`edge_agent.control.sums`). Called by decide and offer.
 """
 
 import math
@@ -11,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from edge_agent.control.limits import (
+    SUMS,
     TOLERANCE_W,
     Limit,
     Range,
@@ -18,13 +21,14 @@ from edge_agent.control.limits import (
     ScopeKind,
     narrow,
 )
+from edge_agent.control.sums import HeldSum, Ranges, Surroundings, hold
 from protocols.vocabulary.identifiers import ResourceId
 from protocols.vocabulary.obligation import Authority
 
 OPENING_STEPS = 60
 """Bisections when a weaker limit must be opened: exact to 1e-18 of its width."""
-
-Ranges = dict[ResourceId, Range]
+ALONE = Surroundings()
+"""Nothing beside the resources, and all equally dear."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,18 +38,15 @@ class Bounds:
     Attributes
     ----------
     ranges : mapping of ResourceId to Range
-        Per resource, W.
+        Per resource, W; whatever is chosen inside them keeps every limit on a sum.
     flexible : Range
         Of the sum of the resources, from the meter's limits and the residual, with margin.
-    groups : tuple of (members, Range)
-        Bounds of sums.
     relaxed : tuple of Relaxed
         What gave way.
     """
 
     ranges: Mapping[ResourceId, Range]
     flexible: Range
-    groups: tuple[tuple[tuple[ResourceId, ...], Range], ...]
     relaxed: tuple[Relaxed, ...]
 
 
@@ -53,37 +54,56 @@ class _Composition:
     """Ranges on their way from the strongest level to the weakest."""
 
     def __init__(
-        self, nameplates: Mapping[ResourceId, Range], residual_w: float, margin_w: float
+        self,
+        nameplates: Mapping[ResourceId, Range],
+        residual_w: float,
+        *,
+        margin_w: float,
+        beside: Surroundings,
     ) -> None:
         self.ranges: Ranges = dict(nameplates)
         self.residual_w = residual_w
         self.margin_w = margin_w
-        self.groups: dict[tuple[ResourceId, ...], Range] = {}
+        self.beside = beside
+        self.sums: list[HeldSum] = []
         self.flexible = Range(low_w=-math.inf, high_w=math.inf, low_by="", high_by="")
         self.relaxed: list[Relaxed] = []
 
     def apply(self, level: Sequence[Limit]) -> None:
-        """Apply the limits of one authority."""
-        before, groups_before = dict(self.ranges), dict(self.groups)
+        """Apply limits of one authority that all demand power, or all do not."""
+        before, noted = dict(self.ranges), len(self.sums)
         for limit in level:
             if limit.scope.kind is ScopeKind.RESOURCE:
                 self._tighten_resource(limit)
-            elif limit.scope.kind is ScopeKind.GROUP:
-                self._tighten_group(limit)
-        self._keep_reachable(before, groups_before)
+            elif limit.scope.kind in SUMS:
+                self.sums.append(HeldSum(limit=limit, floor=before))
+        self._keep_reachable(before, noted)
         for limit in level:
             if limit.scope.kind is ScopeKind.METER:
                 self._tighten_meter(limit)
 
+    def finish(self) -> Bounds:
+        """Split the sums and give the answer."""
+        ranges, gave_way = hold(self.ranges, self.sums, self.beside)
+        return Bounds(ranges=ranges, flexible=self.flexible, relaxed=(*self.relaxed, *gave_way))
+
     def reach(self, ranges: Ranges) -> tuple[float, float]:
         """Least and greatest sum of the resources, W."""
+        if self.sums:
+            ranges, _ = hold(ranges, self.sums, self.beside)
         low_w = math.fsum(r.low_w for r in ranges.values())
         high_w = math.fsum(r.high_w for r in ranges.values())
-        for members, bound in self.groups.items():
-            inner = [ranges[m] for m in members]
-            inner_low, inner_high = sum(r.low_w for r in inner), sum(r.high_w for r in inner)
-            low_w += min(max(bound.low_w, inner_low), inner_high) - inner_low
-            high_w += max(min(bound.high_w, inner_high), inner_low) - inner_high
+        return low_w, high_w
+
+    def given(self, ranges: Ranges, sums: Sequence[HeldSum]) -> tuple[float, float]:
+        """Least and greatest sum now, W: a source gives no more than there is."""
+        if sums:
+            ranges, _ = hold(ranges, sums, self.beside)
+        low_w = math.fsum(r.low_w for r in ranges.values())
+        high_w = math.fsum(
+            self.beside.supply(key, r).high_w if key in self.beside.sudden_w else r.high_w
+            for key, r in ranges.items()
+        )
         return low_w, high_w
 
     def _note(self, relaxed: Relaxed | None) -> None:
@@ -97,25 +117,6 @@ class _Composition:
             if member in self.ranges:
                 self.ranges[member], relaxed = narrow(self.ranges[member], limit)
                 self._note(relaxed)
-
-    def _tighten_group(self, limit: Limit) -> None:
-        """Apply a limit of a sum over those of its members that are here."""
-        members = tuple(m for m in limit.scope.members if m in self.ranges)
-        if not members:
-            return
-        inner = [self.ranges[m] for m in members]
-        outer = self.groups.get(members)
-        if outer is None:
-            taken = {m for others in self.groups for m in others}
-            assert taken.isdisjoint(members), "a resource is in at most one group"
-            outer = Range(
-                low_w=sum(r.low_w for r in inner),
-                high_w=sum(r.high_w for r in inner),
-                low_by=inner[0].low_by,
-                high_by=inner[0].high_by,
-            )
-        self.groups[members], relaxed = narrow(outer, limit)
-        self._note(relaxed)
 
     def _tighten_meter(self, limit: Limit) -> None:
         """Apply a limit at the meter to the sum, keeping the margin where there is room."""
@@ -136,30 +137,44 @@ class _Composition:
         if relaxed is not None and relaxed.amount_w > margin_w + TOLERANCE_W:
             self.relaxed.append(replace(relaxed, amount_w=relaxed.amount_w - margin_w))
 
-    def _keep_reachable(
-        self, before: Ranges, groups_before: dict[tuple[ResourceId, ...], Range]
-    ) -> None:
+    def _keep_reachable(self, before: Ranges, noted: int) -> None:
         """Open what this level closed, as far as the stronger levels' demand on the sum asks."""
-        low_w, high_w = self.reach(self.ranges)
+        low_w, high_w = self.given(self.ranges, self.sums)
         upward = high_w < self.flexible.low_w - TOLERANCE_W
         if not upward and low_w <= self.flexible.high_w + TOLERANCE_W:
             return
         by = self.flexible.low_by if upward else self.flexible.high_by
         demand_w = self.flexible.low_w if upward else self.flexible.high_w
         part = self._opening(before, demand_w, upward=upward)
-        if part >= 1.0:
-            self.groups.update(groups_before)
         opened = _opened(before, self.ranges, part, upward=upward)
         for name, amount_w in _openings(self.ranges, opened):
             self._note(Relaxed(name=name, amount_w=amount_w, by=by))
         self.ranges = opened
+        self._widen(noted, demand_w, upward=upward, by=by)
+
+    def _widen(self, noted: int, demand_w: float, *, upward: bool, by: str) -> None:
+        """Let this level's limits on sums give way where they alone stand against the demand."""
+        if noted == len(self.sums):
+            return
+        low_w, high_w = self.given(self.ranges, self.sums)
+        free_low_w, free_high_w = self.given(self.ranges, self.sums[:noted])
+        missing_w = max(min(demand_w, free_high_w) - high_w, 0.0)
+        if not upward:
+            missing_w = min(max(demand_w, free_low_w) - low_w, 0.0)
+        if abs(missing_w) <= TOLERANCE_W:
+            return
+        for row in range(noted, len(self.sums)):
+            one = replace(self.sums[row], widened_w=missing_w)
+            self.sums[row] = one
+            self._note(Relaxed(name=one.limit.name, amount_w=abs(missing_w), by=by))
 
     def _opening(self, before: Ranges, demand_w: float, *, upward: bool) -> float:
         """Smallest part 0..1 of the way back that makes the demand reachable."""
         closed, opened = 0.0, 1.0
         for _ in range(OPENING_STEPS):
             part = (closed + opened) / 2.0
-            low_w, high_w = self.reach(_opened(before, self.ranges, part, upward=upward))
+            opening = _opened(before, self.ranges, part, upward=upward)
+            low_w, high_w = self.given(opening, self.sums)
             enough = high_w >= demand_w if upward else low_w <= demand_w
             closed, opened = (closed, part) if enough else (part, opened)
         return opened
@@ -197,6 +212,7 @@ def compose(
     *,
     residual_w: float,
     margin_w: float,
+    beside: Surroundings = ALONE,
 ) -> Bounds:
     """Compose all limits of a second.
 
@@ -210,20 +226,22 @@ def compose(
         Power at the meter that nobody here controls, W.
     margin_w : float
         Kept free of each meter limit where there is room, W >= 0.
+    beside : Surroundings
+        What limits on sums depend on beside the resources themselves.
 
     Returns
     -------
     Bounds
         Non-empty ranges; ``relaxed`` names what contradicted.
     """
-    composition = _Composition(nameplates, residual_w, margin_w)
+    composition = _Composition(nameplates, residual_w, margin_w=margin_w, beside=beside)
     for authority in Authority:
-        level = [limit for limit in limits if limit.authority is authority]
-        if level:
-            composition.apply(level)
-    return Bounds(
-        ranges=composition.ranges,
-        flexible=composition.flexible,
-        groups=tuple(composition.groups.items()),
-        relaxed=tuple(composition.relaxed),
-    )
+        for demanding in (False, True):
+            level = [
+                limit
+                for limit in limits
+                if limit.authority is authority and limit.demands_power is demanding
+            ]
+            if level:
+                composition.apply(level)
+    return composition.finish()

@@ -6,6 +6,7 @@ second can be replayed from the journal. Called by the cycle, once a second, and
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from edge_agent.control.bounds import Bounds, compose
@@ -17,6 +18,7 @@ from edge_agent.control.dispatch import (
     economic_total,
     nameplate,
     soc_limits,
+    surroundings,
     windows_of,
 )
 from edge_agent.control.inputs import (
@@ -24,14 +26,15 @@ from edge_agent.control.inputs import (
     CycleInputs,
     Decision,
     ResourceRange,
-    ShareSource,
 )
 from edge_agent.control.leases import Wish, Written, capped, resting, write
 from edge_agent.control.limits import Limit, Relaxed, ScopeKind, in_order
+from edge_agent.control.nouns import ShareSource
 from edge_agent.control.observe import Residual, Seen, members_of, moved_of, residual_of, see
 from edge_agent.control.reserve import grant_of, missing_headroom, terms_of
 from edge_agent.control.shares import Owed, owed
-from edge_agent.control.supply import takes_limit_only
+from edge_agent.control.sinks import ceiling, ceilings, device_limits
+from edge_agent.control.supply import is_sink, takes_limit_only
 from protocols.vocabulary.identifiers import NO_SIGNAL, ResourceId
 from protocols.vocabulary.measurement import Quality
 from protocols.vocabulary.mode import Mode
@@ -45,6 +48,7 @@ SHARE_REASONS = {
     ShareSource.SIGNAL: "share.signal",
     ShareSource.HELD: "share.held",
     ShareSource.PROFILE: "share.profile",
+    ShareSource.ORDER: "share.order",
 }
 
 
@@ -78,14 +82,14 @@ def decide(inputs: CycleInputs, state: ControlState) -> tuple[Decision, ControlS
     """
     seen = see(inputs, state)
     parameters = inputs.frame.parameters
-    of_soc = [limit for one in seen for limit in soc_limits(one, parameters)]
+    own = [limit for one in seen for limit in (*soc_limits(one, parameters), *device_limits(one))]
     scene = _Scene(
         inputs=inputs,
         state=state,
         seen=seen,
         residual=residual_of(inputs, state, seen),
         owed=owed(inputs, state.shares),
-        limits=tuple(in_order([*inputs.frame.limits, *of_soc], inputs.now)),
+        limits=tuple(in_order([*inputs.frame.limits, *own], inputs.now)),
     )
     if inputs.mode is Mode.SAFE:
         return _let_go(scene, "mode.safe")
@@ -96,7 +100,8 @@ def decide(inputs: CycleInputs, state: ControlState) -> tuple[Decision, ControlS
 
 def _let_go(scene: _Scene, reason: str) -> tuple[Decision, ControlState]:
     """Release every device inside the limits still in force."""
-    wishes = resting(scene.seen, scene.limits, reason=reason)
+    residual_w = scene.residual.power_w or 0.0
+    wishes = _at_rest(scene, scene.seen, residual_w, reason=reason)
     written = write(scene.inputs, scene.state, scene.seen, wishes=wishes)
     decision = _decision(scene, written, wishes, reason=reason)
     return decision, _remember(scene, written, need_w=None, correction_w=0.0)
@@ -110,7 +115,7 @@ def _steer(scene: _Scene, residual_w: float) -> tuple[Decision, ControlState]:
     if inputs.mode is Mode.MANUAL:
         overridden = _overridden(scene)
         idle = [one for one in scene.seen if one.resource_id not in overridden]
-        wishes = resting(idle, scene.limits, reason="mode.manual")
+        wishes = _at_rest(scene, idle, residual_w, reason="mode.manual")
         residual_w += math.fsum(one.power_w or 0.0 for one in idle if one.counted)
         active = [one for one in active if one.resource_id in overridden]
     bounds = compose(
@@ -118,12 +123,14 @@ def _steer(scene: _Scene, residual_w: float) -> tuple[Decision, ControlState]:
         scene.limits,
         residual_w=residual_w,
         margin_w=_margin(scene),
+        beside=surroundings(inputs, scene.seen, active, residual_w=residual_w),
     )
     windows = windows_of(inputs, active, bounds)
     correction_w = _correction(scene, windows)
     wanted_w, reason = _wanted(scene, windows, residual_w, correction_w=correction_w)
     answer = balance(windows, bounds, wanted_w)
-    wishes |= _wishes(windows, bounds, answer, reason=reason)
+    floor_w = _floor(scene, answer, residual_w=residual_w, wanted_w=wanted_w)
+    wishes |= _wishes(windows, bounds, answer, reason=reason, floor_w=floor_w)
     terms = terms_of(inputs, scene.seen)
     lent = () if terms is None else terms.members
     written = write(inputs, scene.state, scene.seen, wishes=wishes, lent=lent)
@@ -147,6 +154,42 @@ def _steer(scene: _Scene, residual_w: float) -> tuple[Decision, ControlState]:
     state = _remember(scene, written, need_w=need_w, correction_w=correction_w)
     sequence = state.sequence if grant is None else grant.sequence_last
     return decision, replace(state, saturated=answer.saturated, sequence=sequence)
+
+
+def _at_rest(
+    scene: _Scene, idle: Sequence[Seen], residual_w: float, *, reason: str
+) -> dict[ResourceId, Wish]:
+    """Let devices go, inside the limits; the others of the site go on as they are."""
+    busy = [one for one in scene.seen if one.counted and one not in idle]
+    beside_w = residual_w + math.fsum(one.power_w or 0.0 for one in busy)
+    return resting(
+        idle,
+        scene.limits,
+        reason=reason,
+        load_w=max(-residual_w, 0.0),
+        beside=surroundings(scene.inputs, scene.seen, idle, residual_w=beside_w),
+    )
+
+
+def _floor(scene: _Scene, answer: Balance, *, residual_w: float, wanted_w: float) -> float:
+    """Least sum of the active resources that sinks may be let go to, W.
+
+    What limits on the meter and on consumption leave, whatever the devices can reach; under an
+    obligation not less than what is wanted.
+    """
+    taken_w = math.fsum(min(power_w, 0.0) for power_w in (*answer.powers_w, residual_w))
+    beside_w = {ScopeKind.METER: residual_w, ScopeKind.CONSUMPTION: taken_w - answer.total_w}
+    floor_w = _margin(scene) + max(
+        (
+            limit.power_w_min - beside_w[limit.scope.kind]
+            for limit in scene.limits
+            if limit.scope.kind in beside_w
+        ),
+        default=-math.inf,
+    )
+    if scene.owed is None or scene.inputs.mode is Mode.MANUAL:
+        return floor_w
+    return max(floor_w, wanted_w)
 
 
 def _overridden(scene: _Scene) -> dict[ResourceId, float]:
@@ -264,17 +307,23 @@ def _unmet(scene: _Scene, bounds: Bounds, windows: Windows, *, gap_w: float) -> 
 
 
 def _wishes(
-    windows: Windows, bounds: Bounds, answer: Balance, *, reason: str
+    windows: Windows, bounds: Bounds, answer: Balance, *, reason: str, floor_w: float
 ) -> dict[ResourceId, Wish]:
-    """Say what each active device should be told."""
+    """Say what each active device should be told; all of them take no more than ``floor_w``."""
     limited = sum(takes_limit_only(one.binding) for one in windows.seen)
     room_w = max(bounds.flexible.high_w - answer.total_w, 0.0) / max(limited, 1)
+    held = sum(is_sink(one.binding) and one.memory.setpoint is not None for one in windows.seen)
+    lift_w = max(answer.total_w - floor_w, 0.0) / max(held, 1)
     wishes: dict[ResourceId, Wish] = {}
     for one, allowed, power_w in zip(windows.seen, windows.ranges, answer.powers_w, strict=True):
         told_w: float | None = power_w
         if takes_limit_only(one.binding):
             told_w = capped(one, power_w, room_w=room_w, allowed=allowed)
-        wishes[one.resource_id] = Wish(power_w=told_w, allowed=allowed, reason=reason)
+        inside = allowed
+        if is_sink(one.binding):
+            told_w = ceiling(one, power_w, room_w=lift_w, allowed=allowed)
+            inside = ceilings(one, allowed)
+        wishes[one.resource_id] = Wish(power_w=told_w, allowed=inside, reason=reason)
     return wishes
 
 

@@ -6,20 +6,24 @@ time, then shared out at one price. Called by decide.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edge_agent.control.bounds import Bounds
-from edge_agent.control.inputs import ControlParameters, CycleInputs, Tariff
+from edge_agent.control.inputs import Binding, ControlParameters, CycleInputs, Tariff
 from edge_agent.control.limits import Limit, Range, resource_scope
 from edge_agent.control.observe import Seen
+from edge_agent.control.sinks import demand_of
+from edge_agent.control.sums import Surroundings
 from edge_agent.control.supply import (
     Curve,
     default_stored_value,
     fill,
+    is_sink,
     is_storage,
     supply_of,
     takes_limit_only,
+    takes_power,
     total_of,
 )
 from protocols.vocabulary.identifiers import ResourceId
@@ -28,6 +32,10 @@ from protocols.vocabulary.obligation import Authority
 SECONDS_PER_HOUR = 3600.0
 PROBE_RATIO = 0.05
 """Part of the rating by which a curtailed generator's limit is lifted to see what there is."""
+HELD_RATIO = 0.01
+"""Part of its rating that a generator must have had below its limit to show what it takes."""
+SUDDEN_RATIO = 0.1
+"""Part of its rating by which a source under a limit on a sum may rise before the next second."""
 UNRESPONSIVE = "unresponsive"
 NOTICEABLE_W = 1.0
 """A shortfall below this many watts is rounding."""
@@ -81,8 +89,10 @@ class Balance:
 
 
 def nameplate(one: Seen) -> Range:
-    """Return what a resource can do by its nature, W."""
+    """Return what a resource can do by its nature, W; a sink no more than it asks for now."""
     resource = one.binding.resource
+    if is_sink(one.binding) and one.power_w is not None:
+        return demand_of(one)
     return Range(
         low_w=resource.power_w_min,
         high_w=resource.power_w_max,
@@ -131,7 +141,7 @@ def windows_of(inputs: CycleInputs, seen: Sequence[Seen], bounds: Bounds) -> Win
         reachable=tuple(
             _reachable(one, allowed, parameters) for one, allowed in zip(seen, ranges, strict=True)
         ),
-        values=tuple(_stored_value(one, inputs) for one in seen),
+        values=tuple(stored_value(one, inputs) for one in seen),
     )
 
 
@@ -143,7 +153,7 @@ def _reachable(one: Seen, allowed: Range, parameters: ControlParameters) -> Rang
             low_w=one.power_w, high_w=one.power_w, low_by=UNRESPONSIVE, high_by=UNRESPONSIVE
         )
     if takes_limit_only(one.binding):
-        top_w = allowed.clip(_available(one))
+        top_w = allowed.clip(available_w(one))
         return Range(
             low_w=min(allowed.low_w, top_w), high_w=top_w, low_by=allowed.low_by, high_by="source"
         )
@@ -154,18 +164,27 @@ def _reachable(one: Seen, allowed: Range, parameters: ControlParameters) -> Rang
     return Range(low_w=low_w, high_w=high_w, low_by="ramp", high_by="ramp")
 
 
-def _available(one: Seen) -> float:
-    """Power a limited generator could give, W: what it gives, and a probe while it is held."""
+def available_w(one: Seen) -> float:
+    """Power a limited generator could give, W: what it gives, and a probe while it is held.
+
+    One that had room below its limit and took less than half of it is not held by the limit: its
+    source, or its own ramp, gives no more. To count on the probe then would move the others by
+    as much, to and fro each second.
+    """
     assert one.power_w is not None, "only counted resources are dispatched"
     rated_w = one.binding.resource.power_w_max
     setpoint = one.memory.setpoint
     probe_w = PROBE_RATIO * rated_w
     if setpoint is None or one.power_w < setpoint.power_w - probe_w / 2.0:
         return one.power_w
+    before_w = one.power_w if one.memory.power_w is None else one.memory.power_w
+    room_w = setpoint.power_w - before_w
+    if room_w > HELD_RATIO * rated_w and one.power_w - before_w < room_w / 2.0:
+        return one.power_w
     return max(one.power_w, setpoint.power_w) + probe_w
 
 
-def _stored_value(one: Seen, inputs: CycleInputs) -> float:
+def stored_value(one: Seen, inputs: CycleInputs) -> float:
     """Value of stored energy: the plan's if it covers now, else from the tariff, JPY/kWh."""
     if not is_storage(one.binding):
         return 0.0
@@ -214,15 +233,12 @@ def balance(windows: Windows, bounds: Bounds, wanted_w: float) -> Balance:
     Balance
         The nearest sum that limits and devices allow, at least cost.
     """
-    allowed = _cells(curves_of(windows, windows.ranges), windows, bounds)
+    allowed = windows.ranges
     limited_w = min(
-        max(bounds.flexible.clip(wanted_w), math.fsum(c.low_w for c in allowed)),
-        math.fsum(c.high_w for c in allowed),
+        max(bounds.flexible.clip(wanted_w), math.fsum(r.low_w for r in allowed)),
+        math.fsum(r.high_w for r in allowed),
     )
-    curves = curves_of(windows, windows.reachable)
-    cells = _cells(curves, windows, bounds)
-    price, cell_powers = fill(cells, limited_w)
-    powers = _inside_cells(curves, cell_powers, windows, bounds=bounds)
+    price, powers = fill(curves_of(windows, windows.reachable), limited_w)
     asked = powers
     if any(inside.low_by == UNRESPONSIVE for inside in windows.reachable):
         asked = _with_retries(windows, powers, limited_w)
@@ -248,43 +264,60 @@ def _with_retries(windows: Windows, powers: list[float], total_w: float) -> list
     ]
 
 
-def _groups(windows: Windows, bounds: Bounds) -> list[tuple[list[int], Range | None]]:
-    """Rows of each cell: a group with its range, or a resource alone."""
-    index: Mapping[ResourceId, int] = {one.resource_id: i for i, one in enumerate(windows.seen)}
-    cells: list[tuple[list[int], Range | None]] = []
-    grouped: set[int] = set()
-    for members, bound in bounds.groups:
-        rows = [index[m] for m in members]
-        grouped.update(rows)
-        cells.append((rows, bound))
-    cells.extend(([i], None) for i in range(len(windows.seen)) if i not in grouped)
-    return cells
+def surroundings(
+    inputs: CycleInputs, seen: Sequence[Seen], active: Sequence[Seen], *, residual_w: float
+) -> Surroundings:
+    """Say what limits on sums depend on beside the ranges of the active resources.
 
+    Parameters
+    ----------
+    inputs : CycleInputs
+        This cycle.
+    seen, active : sequence of Seen
+        Every controllable resource, and those that the balance dispatches.
+    residual_w : float
+        Power at the meter beside the active resources, W.
+    """
+    by_id = {one.resource_id: one for one in active}
+    known = {one.resource_id: one for one in seen}
 
-def _cells(curves: list[Curve], windows: Windows, bounds: Bounds) -> list[Curve]:
-    """One curve per cell, a group's sum held inside its range."""
-    if not bounds.groups:
-        return curves
-    return [
-        curves[rows[0]]
-        if bound is None
-        else total_of([curves[i] for i in rows]).clipped(bound.low_w, bound.high_w)
-        for rows, bound in _groups(windows, bounds)
-    ]
+    def supply(resource_id: ResourceId, inside: Range) -> Curve:
+        one = by_id[resource_id]
+        high_w = inside.high_w
+        if takes_limit_only(one.binding):
+            high_w = inside.clip(available_w(one))
+        return supply_of(one.binding, inside.low_w, high_w, stored_value=stored_value(one, inputs))
 
-
-def _inside_cells(
-    curves: list[Curve], cell_powers: list[float], windows: Windows, *, bounds: Bounds
-) -> list[float]:
-    """Share each cell's power out inside the cell."""
-    if not bounds.groups:
-        return cell_powers
-    powers = [0.0] * len(curves)
-    for (rows, bound), cell_w in zip(_groups(windows, bounds), cell_powers, strict=True):
-        if bound is None:
-            powers[rows[0]] = cell_w
+    sudden_w = {
+        one.resource_id: SUDDEN_RATIO * one.binding.resource.power_w_max
+        for one in active
+        if takes_limit_only(one.binding)
+    }
+    others: dict[ResourceId, Range] = {}
+    unseen_w = residual_w
+    for binding in inputs.frame.bindings:
+        resource_id = binding.resource.resource_id
+        if resource_id in by_id:
             continue
-        _, inner = fill([curves[i] for i in rows], cell_w)
-        for row, power in zip(rows, inner, strict=True):
-            powers[row] = power
-    return powers
+        power_w = inputs.image.value(binding.power_point)
+        if power_w is not None and math.isfinite(power_w):
+            others[resource_id] = Range(low_w=power_w, high_w=power_w, low_by="", high_by="")
+            unseen_w -= power_w
+        else:
+            others[resource_id] = _may_do(binding, known.get(resource_id))
+    return Surroundings(supply=supply, sudden_w=sudden_w, others=others, unseen_w=unseen_w)
+
+
+def _may_do(binding: Binding, one: Seen | None) -> Range:
+    """Powers a resource that cannot be seen may have, W: what it was told, or does by itself."""
+    resource = binding.resource
+    if one is None or not takes_power(binding):
+        low_w, high_w = resource.power_w_min, resource.power_w_max
+    else:
+        told = one.memory.setpoint
+        powers = [0.0, resource.default_power_w, one.memory.power_w or 0.0]
+        powers += [] if told is None else [told.power_w]
+        powers += [resource.power_w_max] if takes_limit_only(binding) else []
+        powers += [resource.power_w_min] if is_sink(binding) else []
+        low_w, high_w = min(powers), max(powers)
+    return Range(low_w=low_w, high_w=high_w, low_by="unseen", high_by="unseen")

@@ -10,13 +10,21 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from edge_agent.control.inputs import Binding, Frame, HeldShare
+from edge_agent.control.inputs import Binding, Frame
 from edge_agent.control.limits import METER, Limit, Range, in_order, narrow, resource_scope
+from edge_agent.control.nouns import HeldShare
 from edge_agent.control.problem import PlanInputs, PlannedGenerator, PlannedStore
-from edge_agent.control.shares import OVER
+from edge_agent.control.shares import (
+    OVER,
+    beside_orders,
+    ordered_w,
+    orders_at,
+    replaces_schedule,
+)
 from edge_agent.control.supply import (
     default_stored_value,
     is_controllable,
+    is_generator,
     is_storage,
     takes_limit_only,
 )
@@ -39,7 +47,7 @@ class Outlook:
     start, step_s : datetime, float
         The grid.
     residual_w : FloatArray
-        Shape (n,), W that nobody here controls.
+        Shape (n,), W that nobody here plans: also what sinks take.
     generation_w : mapping of ResourceId to FloatArray
         Shape (n,) each, W: what each controllable generator could give.
     import_jpy_per_kwh, export_jpy_per_kwh : FloatArray or None
@@ -108,7 +116,7 @@ def plan_inputs_of(
                 else binding.degradation_jpy_per_kwh,
             )
             for binding in frame.bindings
-            if is_controllable(binding) and binding.resource.resource_id in outlook.generation_w
+            if is_generator(binding) and binding.resource.resource_id in outlook.generation_w
         ),
         residual_w=outlook.residual_w,
         import_jpy_per_kwh=np.full(n, tariff.import_jpy_per_kwh) if buying is None else buying,
@@ -172,11 +180,18 @@ def _targets(
             for c in frame.commitments
             if c.obligation.interval.contains(middle) and c.obligation.state not in OVER
         ]
-        if not running:
+        orders = orders_at(frame, middle)
+        running = beside_orders(running, orders)
+        if not running and not orders:
             continue
         owed[t] = True
-        target_w[t] = math.fsum(held.get(c.obligation.obligation_id, 0.0) for c in running)
-        if all(c.obligation.relative_to is RelativeTo.BASELINE for c in running):
+        target_w[t] = ordered_w(orders, middle)
+        target_w[t] += math.fsum(held.get(c.obligation.obligation_id, 0.0) for c in running)
+        if replaces_schedule(orders):
+            continue
+        if not running:
+            target_w[t] += orders[0].baseline_w
+        elif all(c.obligation.relative_to is RelativeTo.BASELINE for c in running):
             baseline = max(running, key=lambda c: c.baseline.computed_at).baseline
             if baseline.interval.contains(middle):
                 step = step_index(baseline.interval, baseline.step_s, middle)

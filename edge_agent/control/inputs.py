@@ -6,18 +6,16 @@ when it changes; the cycle's own record names it by ``frame_id``. Made by the cy
 changed.
 """
 
-import enum
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from edge_agent.control.grant import Grant, PrimaryReport
 from edge_agent.control.limits import Limit, Relaxed
+from edge_agent.control.nouns import HeldShare, MeterOrder
 from edge_agent.control.plan import Plan
 from edge_agent.control.records import LATER
 from protocols.vocabulary.commitment import Commitment
 from protocols.vocabulary.identifiers import (
-    NO_SIGNAL,
-    ObligationId,
     PointId,
     ResourceId,
     SignalId,
@@ -44,12 +42,22 @@ class Binding:
         Its state of charge, 0..1; None without storage.
     degradation_jpy_per_kwh : float
         Cost of wear per kWh through the device, >= 0.
+    comfort_jpy_per_kwh : float or None
+        What a kWh costs that a load had to go without, >= 0; None where consumption is not
+        held down.
+    least_point : PointId or None
+        Power nearest to zero that a load can be held at now, W; None where it says none.
+    bound_by_comfort : bool or None
+        True where a room that leaves its limits may end an order at any time.
     """
 
     resource: Resource
     power_point: PointId
     soc_point: PointId | None = None
     degradation_jpy_per_kwh: float = 0.0
+    comfort_jpy_per_kwh: float | None = field(default=None, metadata=LATER)
+    least_point: PointId | None = field(default=None, metadata=LATER)
+    bound_by_comfort: bool | None = field(default=None, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +136,8 @@ class Frame:
         Numbers of the balance.
     primary_members : tuple of ResourceId or None
         Devices that a step test found able to give primary reserve; None without a test.
+    meter_orders : tuple of MeterOrder or None
+        Powers at the meter that were ordered from outside the market; None without any.
     """
 
     site_id: SiteId
@@ -139,6 +149,7 @@ class Frame:
     points: tuple[PointId, ...]
     parameters: ControlParameters = field(default_factory=ControlParameters)
     primary_members: tuple[ResourceId, ...] | None = field(default=None, metadata=LATER)
+    meter_orders: tuple[MeterOrder, ...] | None = field(default=None, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,37 +199,6 @@ class CycleInputs:
     forecast_uncontrolled_w: float | None = None
     plan: Plan | None = None
     primary: PrimaryReport | None = None
-
-
-class ShareSource(enum.IntEnum):
-    """Why a share is what it is."""
-
-    NONE = 0
-    SIGNAL = 1
-    HELD = 2
-    PROFILE = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeldShare:
-    """The share of one obligation, kept so that it survives the link and a restart.
-
-    Attributes
-    ----------
-    obligation_id : ObligationId
-        Whose share.
-    power_w : float
-        W relative to the baseline.
-    signal_id : SignalId
-        The signal it came with; NO_SIGNAL if none has come yet.
-    source : ShareSource
-        SIGNAL while a valid signal says so, HELD afterwards.
-    """
-
-    obligation_id: ObligationId
-    power_w: float
-    signal_id: SignalId = NO_SIGNAL
-    source: ShareSource = ShareSource.NONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

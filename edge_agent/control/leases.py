@@ -5,20 +5,23 @@ its life is over; a device that can no longer be counted on gets nothing new, so
 and it is released. Called by decide.
 """
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from edge_agent.control.bounds import ALONE
 from edge_agent.control.inputs import (
     ControlState,
     CycleInputs,
     Release,
     ResourceMemory,
 )
-from edge_agent.control.limits import METER, TOLERANCE_W, Limit, Range, narrow
+from edge_agent.control.limits import TOLERANCE_W, Limit, Range, ScopeKind, narrow
 from edge_agent.control.observe import Seen
-from edge_agent.control.supply import takes_limit_only
+from edge_agent.control.rooms import Rooms
+from edge_agent.control.sinks import NOTICEABLE_W, held_inside, is_movable
+from edge_agent.control.sums import Surroundings
+from edge_agent.control.supply import is_sink, takes_limit_only
 from protocols.vocabulary.identifiers import ResourceId
 from protocols.vocabulary.obligation import Authority
 from protocols.vocabulary.setpoint import Setpoint
@@ -183,7 +186,12 @@ def capped(one: Seen, asked_w: float, *, room_w: float, allowed: Range) -> float
 
 
 def resting(
-    seen: Sequence[Seen], limits: Sequence[Limit], *, reason: str
+    seen: Sequence[Seen],
+    limits: Sequence[Limit],
+    *,
+    reason: str,
+    load_w: float = 0.0,
+    beside: Surroundings = ALONE,
 ) -> dict[ResourceId, Wish]:
     """Wishes for devices that are let go: their own defaults, held inside the limits.
 
@@ -195,29 +203,50 @@ def resting(
         In force, strongest first.
     reason : str
         Why they rest.
+    load_w : float
+        What is known to be taken by what nobody here controls, W >= 0; sinks must leave it.
+    beside : Surroundings
+        What else counts toward limits on sums.
 
     Returns
     -------
     dict of ResourceId to Wish
         Release, where the device's default breaks no limit still in force; else a lease at
         the nearest power that breaks none, counting on no load to take what is generated.
-        "Released" is never "unlimited".
+        "Released" is never "unlimited". The default of a sink is to take what it wants.
     """
-    meter = Range(low_w=-math.inf, high_w=math.inf, low_by="", high_by="")
-    for limit in limits:
-        if limit.scope == METER:
-            meter, _ = narrow(meter, limit)
-    room_out_w, room_in_w = max(meter.high_w, 0.0), max(-meter.low_w, 0.0)
+    rooms = Rooms(limits, beside, load_w=load_w)
     wishes: dict[ResourceId, Wish] = {}
     for one in seen:
+        if is_sink(one.binding):
+            continue
         allowed, ordered = _alone(one, limits)
         default_w = _default_power(one)
-        power_w = min(max(allowed.clip(default_w), -room_in_w), room_out_w)
-        room_out_w -= max(power_w, 0.0)
-        room_in_w -= max(-power_w, 0.0)
+        power_w = rooms.take(one.resource_id, allowed.clip(default_w))
         free = power_w == default_w and not ordered
         allowed = replace(allowed, low_w=min(allowed.low_w, power_w))
         allowed = replace(allowed, high_w=max(allowed.high_w, power_w))
+        wishes[one.resource_id] = Wish(
+            power_w=None if free else power_w, allowed=allowed, reason=reason
+        )
+    return wishes | _resting_sinks(seen, limits, reason=reason, room_w=rooms.left_for_sinks())
+
+
+def _resting_sinks(
+    seen: Sequence[Seen], limits: Sequence[Limit], *, reason: str, room_w: float
+) -> dict[ResourceId, Wish]:
+    """Wishes for sinks that are let go: free, as far as they fit into the room together."""
+    sinks = [one for one in seen if is_sink(one.binding)]
+    ranges = {one.resource_id: _alone(one, limits)[0] for one in sinks}
+    powers = held_inside(sinks, ranges, room_w=room_w)
+    wishes: dict[ResourceId, Wish] = {}
+    for one in sinks:
+        allowed = ranges[one.resource_id]
+        power_w = powers.get(one.resource_id, allowed.low_w)
+        wants_w = one.binding.resource.power_w_min
+        if one.memory.setpoint is None and one.power_w is not None and allowed.low_w <= wants_w:
+            wants_w = max(wants_w, one.power_w)
+        free = power_w <= wants_w + NOTICEABLE_W or not is_movable(one)
         wishes[one.resource_id] = Wish(
             power_w=None if free else power_w, allowed=allowed, reason=reason
         )
@@ -235,7 +264,8 @@ def _alone(one: Seen, limits: Sequence[Limit]) -> tuple[Range, bool]:
     )
     ordered = False
     for limit in limits:
-        if limit.scope != METER and limit.scope.members == (resource.resource_id,):
+        alone = limit.scope.kind in {ScopeKind.RESOURCE, ScopeKind.GROUP}
+        if alone and limit.scope.members == (resource.resource_id,):
             narrowed, _ = narrow(allowed, limit)
             stronger = limit.authority in {Authority.EMERGENCY_STOP, Authority.GRID_CODE}
             ordered = ordered or (stronger and narrowed != allowed)

@@ -16,16 +16,25 @@ from protocols.vocabulary.identifiers import ResourceId
 from protocols.vocabulary.obligation import Authority
 from protocols.vocabulary.resource import Resource
 
+DEMAND = "demand"
+"""Name of the bound that a sink takes no more than it wants. It is no limit: one that meets it
+takes its place, for it binds as soon as more is wanted."""
 TOLERANCE_W = 1e-6
 """Differences below this many watts are rounding, not a contradiction."""
 
 
 class ScopeKind(enum.Enum):
-    """What a limit bounds."""
+    """What a limit bounds.
+
+    GENERATION and CONSUMPTION count one direction alone: a store that charges takes nothing off
+    the generation, a generator nothing off the consumption.
+    """
 
     RESOURCE = "resource"
     METER = "meter"
     GROUP = "group"
+    GENERATION = "generation"
+    CONSUMPTION = "consumption"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,9 +45,11 @@ class Scope:
     ----------
     kind : ScopeKind
         RESOURCE: one resource. METER: the site's meter. GROUP: the sum of some resources.
+        GENERATION: the sum of what generates or discharges. CONSUMPTION: the sum of what is
+        consumed or charged.
     members : tuple of ResourceId
-        One for RESOURCE, none for METER, the members for GROUP. A resource is in at most
-        one group.
+        One for RESOURCE, none for METER, the members for GROUP. None for GENERATION and
+        CONSUMPTION: the whole site, with what nobody controls. A resource may be in several.
     """
 
     kind: ScopeKind
@@ -46,6 +57,9 @@ class Scope:
 
 
 METER = Scope(kind=ScopeKind.METER)
+GENERATION = Scope(kind=ScopeKind.GENERATION)
+CONSUMPTION = Scope(kind=ScopeKind.CONSUMPTION)
+SUMS = frozenset({ScopeKind.GROUP, ScopeKind.GENERATION, ScopeKind.CONSUMPTION})
 
 
 def resource_scope(resource_id: ResourceId) -> Scope:
@@ -93,6 +107,11 @@ class Limit:
     def holds_at(self, now: datetime) -> bool:
         """Whether the limit is in force."""
         return self.valid_until is None or now < self.valid_until
+
+    @property
+    def demands_power(self) -> bool:
+        """Whether no power at all would break it: a target or a floor, not a ceiling."""
+        return self.power_w_min > 0.0 or self.power_w_max < 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +185,7 @@ def narrow(outer: Range, limit: Limit) -> tuple[Range, Relaxed | None]:
         return point, _relaxed(limit.name, amount_w, outer.low_by)
     low_w, low_by = outer.low_w, outer.low_by
     high_w, high_by = outer.high_w, outer.high_by
-    if limit.power_w_min > low_w:
+    if limit.power_w_min > low_w or (limit.power_w_min == low_w and low_by == DEMAND):
         low_w, low_by = limit.power_w_min, limit.name
     if limit.power_w_max < high_w:
         high_w, high_by = limit.power_w_max, limit.name

@@ -14,7 +14,7 @@ from edge_agent.control.inputs import (
     CycleInputs,
     ResourceMemory,
 )
-from edge_agent.control.supply import is_controllable, is_storage, takes_limit_only
+from edge_agent.control.supply import is_controllable, is_sink, is_storage, takes_limit_only
 from protocols.vocabulary.identifiers import ResourceId
 from protocols.vocabulary.measurement import Quality
 
@@ -49,6 +49,8 @@ class Seen:
         Whether power (and SoC, for a store) are known.
     response_w : float
         Part of its power that answers the grid's frequency, as told by the primary loop, W.
+    least_w : float
+        Power nearest to zero that a sink says it can be held at, W, <= 0.
     """
 
     binding: Binding
@@ -58,6 +60,7 @@ class Seen:
     idle_cycles: int
     counted: bool
     response_w: float = 0.0
+    least_w: float = 0.0
 
     @property
     def resource_id(self) -> ResourceId:
@@ -103,6 +106,9 @@ def _see_one(inputs: CycleInputs, binding: Binding, memory: ResourceMemory | Non
     if told is not None and told.setpoint is not None:
         memory = replace(memory, setpoint=told.setpoint)
     power_w = _finite(inputs.image.value(binding.power_point))
+    if power_w is not None and is_sink(binding):
+        # What it takes beyond its rating nobody can order it to leave: that is uncontrolled.
+        power_w = min(max(power_w, binding.resource.power_w_min), binding.resource.power_w_max)
     soc = None
     if binding.soc_point is not None:
         soc = _finite(inputs.image.value(binding.soc_point))
@@ -115,7 +121,15 @@ def _see_one(inputs: CycleInputs, binding: Binding, memory: ResourceMemory | Non
         idle_cycles=_idle_cycles(binding, memory, power_w),
         counted=counted,
         response_w=0.0 if told is None else told.response_w,
+        least_w=_least(inputs, binding),
     )
+
+
+def _least(inputs: CycleInputs, binding: Binding) -> float:
+    """Power nearest to zero that a device says it can be held at, W; 0 where it says none."""
+    if binding.least_point is None:
+        return 0.0
+    return min(_finite(inputs.image.value(binding.least_point)) or 0.0, 0.0)
 
 
 def _finite(value: float | None) -> float | None:
@@ -131,6 +145,9 @@ def _idle_cycles(binding: Binding, memory: ResourceMemory, power_w: float | None
     rated_w = max(binding.resource.power_w_max, -binding.resource.power_w_min)
     way_w = setpoint.power_w - before_w
     off_w = abs(setpoint.power_w - power_w)
+    if is_sink(binding):
+        # Its setpoint is a ceiling: taking less is well, and only less is progress.
+        off_w, way_w = max(setpoint.power_w - power_w, 0.0), abs(way_w)
     part_w = TRACKING_PART * max(abs(setpoint.power_w), abs(power_w))
     if off_w <= max(TRACKING_RATIO * rated_w, TRACKING_W, part_w):
         return 0

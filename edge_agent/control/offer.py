@@ -8,7 +8,7 @@ coordinator asks for an offer.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import pairwise
 
@@ -16,14 +16,16 @@ import numpy as np
 
 from edge_agent.control.bounds import Bounds, compose
 from edge_agent.control.dispatch import nameplate, soc_limits
-from edge_agent.control.inputs import Frame, ResourceMemory
+from edge_agent.control.inputs import Binding, Frame, ResourceMemory
 from edge_agent.control.limits import Range, in_order
 from edge_agent.control.observe import Seen
 from edge_agent.control.plan import Plan
+from edge_agent.control.sinks import device_limits
 from edge_agent.control.supply import (
     Curve,
     default_stored_value,
     is_controllable,
+    is_sink,
     is_storage,
     supply_of,
     takes_limit_only,
@@ -46,6 +48,14 @@ PRICE_TICK = 1e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Consumption:
+    """What a sink can be relied on to take, and what it can be held at, W, <= 0."""
+
+    power_w: float
+    least_w: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OfferRequest:
     """What an offer is made from.
 
@@ -62,13 +72,15 @@ class OfferRequest:
     now, data_until : datetime
         Moment of the offer, and the latest measurement in the history; aware UTC.
     residual_w : FloatArray
-        Shape (k,), k >= 1: the last 300 s of the power nobody controls, W.
+        Shape (k,), k >= 1: the last 300 s of the power nobody controls, and sinks with it, W.
     socs : mapping of ResourceId to float
         State of charge expected at the start; a store without one is left out.
     generation_w : mapping of ResourceId to float
         What each controllable generator would give, W.
     plan : Plan or None
         The plan in force.
+    sinks : mapping of ResourceId to Consumption
+        Sinks that may be promised: those that nobody held down lately.
     """
 
     frame: Frame
@@ -81,6 +93,7 @@ class OfferRequest:
     socs: Mapping[ResourceId, float]
     generation_w: Mapping[ResourceId, float]
     plan: Plan | None = None
+    sinks: Mapping[ResourceId, Consumption] = field(default_factory=dict)
 
 
 def make_offer(request: OfferRequest) -> tuple[OfferCurve, Envelope, Baseline]:
@@ -99,11 +112,12 @@ def make_offer(request: OfferRequest) -> tuple[OfferCurve, Envelope, Baseline]:
     """
     stores = tuple(_offered(request))
     residual_w = float(np.mean(request.residual_w)) + _fixed_generation(request, stores)
+    residual_w -= math.fsum(one.power_w or 0.0 for one in stores if is_sink(one.binding))
     parameters = replace(request.frame.parameters, soc_horizon_s=request.interval.duration_s)
-    of_soc = [limit for one in stores for limit in soc_limits(one, parameters)]
+    own = [limit for one in stores for limit in (*soc_limits(one, parameters), *device_limits(one))]
     bounds = compose(
         {one.resource_id: nameplate(one) for one in stores},
-        in_order([*request.frame.limits, *of_soc], request.now),
+        in_order([*request.frame.limits, *own], request.now),
         residual_w=residual_w,
         margin_w=_margin(request, len(stores)),
     )
@@ -132,13 +146,21 @@ def _margin(request: OfferRequest, count: int) -> float:
 
 
 def _offered(request: OfferRequest) -> list[Seen]:
-    """Resources that take part: stores with a known SoC, generators that take a power."""
+    """Resources that take part: stores with a known SoC, generators that take a power, sinks.
+
+    A sink that a room's comfort may free at any time is not promised.
+    """
     found = []
     for binding in request.frame.bindings:
         resource_id = binding.resource.resource_id
         soc = request.socs.get(resource_id)
         known = soc is not None if is_storage(binding) else resource_id in request.generation_w
-        if known and is_controllable(binding) and not takes_limit_only(binding):
+        sink = request.sinks.get(resource_id) if is_sink(binding) else None
+        if sink is not None and not binding.bound_by_comfort:
+            found.append(_offered_sink(binding, sink))
+        elif is_sink(binding):
+            continue
+        elif known and is_controllable(binding) and not takes_limit_only(binding):
             found.append(
                 Seen(
                     binding=binding,
@@ -150,6 +172,20 @@ def _offered(request: OfferRequest) -> list[Seen]:
                 )
             )
     return found
+
+
+def _offered_sink(binding: Binding, sink: Consumption) -> Seen:
+    """Sink as the offer sees it: it takes what it can be relied on to take."""
+    resource_id = binding.resource.resource_id
+    return Seen(
+        binding=binding,
+        power_w=min(sink.power_w, 0.0),
+        soc=None,
+        memory=ResourceMemory(resource_id=resource_id),
+        idle_cycles=0,
+        counted=True,
+        least_w=sink.least_w,
+    )
 
 
 def _fixed_generation(request: OfferRequest, offered: tuple[Seen, ...]) -> float:
@@ -167,13 +203,6 @@ def _total(request: OfferRequest, stores: tuple[Seen, ...], bounds: Bounds) -> C
         allowed = bounds.ranges[one.resource_id]
         value = _stored_value(request, one)
         curves.append(supply_of(one.binding, allowed.low_w, allowed.high_w, stored_value=value))
-    index = {one.resource_id: i for i, one in enumerate(stores)}
-    for members, bound in bounds.groups:
-        rows = [index[member] for member in members]
-        inner = total_of([curves[i] for i in rows]).clipped(bound.low_w, bound.high_w)
-        for i in rows:
-            curves[i] = Curve((0.0,), (0.0,))
-        curves[rows[0]] = inner
     return total_of(curves).clipped(bounds.flexible.low_w, bounds.flexible.high_w)
 
 

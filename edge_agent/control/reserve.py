@@ -17,7 +17,7 @@ from edge_agent.control.inputs import CycleInputs
 from edge_agent.control.limits import Range, Relaxed
 from edge_agent.control.observe import Seen
 from edge_agent.control.shares import in_force
-from edge_agent.control.supply import takes_limit_only
+from edge_agent.control.supply import is_sink, takes_limit_only
 from protocols.vocabulary.commitment import Droop
 from protocols.vocabulary.droop import unusable
 from protocols.vocabulary.identifiers import ObligationId, ResourceId
@@ -92,7 +92,8 @@ def terms_of(inputs: CycleInputs, seen: Sequence[Seen]) -> Terms | None:
 def is_able(one: Seen, named: Sequence[ResourceId] | None) -> bool:
     """Whether a device takes part in primary reserve: by name where a test named them."""
     resource = one.binding.resource
-    movable = not takes_limit_only(one.binding) and rating_w(resource) > 0.0
+    bounded = takes_limit_only(one.binding) or is_sink(one.binding)
+    movable = not bounded and rating_w(resource) > 0.0
     return movable and (named is None or one.resource_id in named)
 
 
@@ -138,12 +139,8 @@ def grant_of(
         )
         for name in terms.members
     )
-    everyone = (tuple(powers_w), bounds.flexible)
-    sums = tuple(
-        one
-        for group, bound in (everyone, *bounds.groups)
-        if (one := _lent_sum(group, bound, lent=terms.members, powers_w=powers_w)) is not None
-    )
+    of_all = _lent_sum(bounds.flexible, lent=terms.members, powers_w=powers_w)
+    sums = () if of_all is None else (of_all,)
     return Grant(
         cycle=inputs.cycle,
         obligations=terms.obligations,
@@ -162,36 +159,22 @@ def grant_of(
 
 
 def _lent_sum(
-    group: Sequence[ResourceId],
-    bound: Range,
-    *,
-    lent: Sequence[ResourceId],
-    powers_w: Mapping[ResourceId, float],
+    bound: Range, *, lent: Sequence[ResourceId], powers_w: Mapping[ResourceId, float]
 ) -> GrantedSum | None:
-    """Bound of the lent members of a group, what the others give taken off."""
-    members = tuple(name for name in group if name in lent)
-    if not members or not (math.isfinite(bound.low_w) or math.isfinite(bound.high_w)):
+    """Bound of the lent members together, what the others give taken off."""
+    if not (math.isfinite(bound.low_w) or math.isfinite(bound.high_w)):
         return None
-    others_w = math.fsum(powers_w[name] for name in group if name not in lent)
+    others_w = math.fsum(power_w for name, power_w in powers_w.items() if name not in lent)
+    members = tuple(name for name in powers_w if name in lent)
     return GrantedSum(members=members, low_w=bound.low_w - others_w, high_w=bound.high_w - others_w)
 
 
 def _headroom(members: Sequence[GrantedMember], sums: Sequence[GrantedSum]) -> float:
-    """Upward response that the limits leave, W >= 0; a lower bound where groups overlap."""
-    rooms = {one.resource_id: one.high_w - one.base_w for one in members}
-    bases = {one.resource_id: one.base_w for one in members}
-    total_w = math.fsum(rooms.values())
-    over_w = [
-        math.fsum(rooms[name] for name in one.members)
-        - max(one.high_w - math.fsum(bases[name] for name in one.members), 0.0)
-        for one in sums
-        if len(one.members) < len(members)
-    ]
-    everyone = [
-        one.high_w - math.fsum(bases.values()) for one in sums if len(one.members) == len(members)
-    ]
-    grouped_w = total_w - math.fsum(max(over, 0.0) for over in over_w)
-    return max(min([grouped_w, *everyone]), 0.0)
+    """Upward response that the limits leave, W >= 0."""
+    base_w = math.fsum(one.base_w for one in members)
+    rooms_w = [math.fsum(one.high_w - one.base_w for one in members)]
+    rooms_w += [one.high_w - base_w for one in sums]
+    return max(min(rooms_w), 0.0)
 
 
 def missing_headroom(grant: Grant | None) -> tuple[Relaxed, ...]:

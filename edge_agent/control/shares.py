@@ -2,13 +2,18 @@
 
 A share comes from the one pure function of the vocabulary while a valid signal is here. When the
 signal has expired or the link is cut, the last received share stays to the end of the obligation;
-an obligation with a profile follows its profile. Called by decide.
+an obligation with a profile follows its profile. A power ordered at the meter from outside the
+market moves what the market's shares are added to, so that neither counts as the other's delivery.
+Called by decide.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from edge_agent.control.inputs import CycleInputs, HeldShare, ShareSource
+from edge_agent.control.inputs import CycleInputs, Frame
+from edge_agent.control.nouns import HeldShare, MeterOrder, ShareSource
 from protocols.vocabulary.commitment import Commitment
 from protocols.vocabulary.envelope import Baseline
 from protocols.vocabulary.identifiers import NO_SIGNAL, ObligationId
@@ -74,20 +79,70 @@ def owed(inputs: CycleInputs, before: Sequence[HeldShare]) -> Owed | None:
     Returns
     -------
     Owed or None
-        None without a running obligation. A schedule relative to zero takes the place of the
-        baseline; else the baseline that was computed last is used.
+        None without a running obligation or order. A schedule relative to zero takes the
+        place of the baseline; else the baseline that was computed last is used. An ordered
+        change moves it, an ordered power at the meter takes its place and a schedule's.
     """
-    running = in_force(inputs.frame.commitments, inputs)
+    orders = orders_at(inputs.frame, inputs.now)
+    running = beside_orders(in_force(inputs.frame.commitments, inputs), orders)
     if not running:
-        return None
+        return _ordered(orders, inputs.now) if orders else None
     kept = {held.obligation_id: held for held in before}
     signal = valid_signal(inputs)
     shares = tuple(_share_of(commitment, inputs, signal, kept=kept) for commitment in running)
+    baseline_w = _baseline(running, inputs)
+    if replaces_schedule(orders):
+        baseline_w = 0.0
     return Owed(
-        shares=shares,
+        shares=(*shares, *_order_shares(orders, inputs.now)),
         share_w=sum(held.power_w for held in shares),
-        baseline_w=_baseline(running, inputs),
+        baseline_w=baseline_w + ordered_w(orders, inputs.now),
         source=shares[0].source,
+    )
+
+
+def orders_at(frame: Frame, moment: datetime) -> list[MeterOrder]:
+    """List powers ordered at the meter at a moment."""
+    return [one for one in frame.meter_orders or () if one.obligation.interval.contains(moment)]
+
+
+def replaces_schedule(orders: Sequence[MeterOrder]) -> bool:
+    """Whether the meter's power itself is ordered, not a change of it."""
+    return any(one.obligation.relative_to is RelativeTo.ZERO for one in orders)
+
+
+def beside_orders(running: Sequence[Commitment], orders: Sequence[MeterOrder]) -> list[Commitment]:
+    """List commitments that stand beside orders: a schedule gives way to an ordered power."""
+    scheduled = replaces_schedule(orders)
+    return [
+        one for one in running if not scheduled or one.obligation.relative_to is RelativeTo.BASELINE
+    ]
+
+
+def ordered_w(orders: Sequence[MeterOrder], moment: datetime) -> float:
+    """Sum of what is ordered at a moment, W."""
+    return math.fsum(one.obligation.power_at(moment) for one in orders)
+
+
+def _ordered(orders: Sequence[MeterOrder], now: datetime) -> Owed:
+    """Say what is owed when nothing but orders is in force."""
+    baseline_w = 0.0 if replaces_schedule(orders) else orders[0].baseline_w
+    return Owed(
+        shares=_order_shares(orders, now),
+        share_w=ordered_w(orders, now),
+        baseline_w=baseline_w,
+        source=ShareSource.ORDER,
+    )
+
+
+def _order_shares(orders: Sequence[MeterOrder], now: datetime) -> tuple[HeldShare, ...]:
+    return tuple(
+        HeldShare(
+            obligation_id=one.obligation.obligation_id,
+            power_w=one.obligation.power_at(now),
+            source=ShareSource.ORDER,
+        )
+        for one in orders
     )
 
 

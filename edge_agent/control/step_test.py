@@ -12,17 +12,23 @@ from dataclasses import dataclass
 from itertools import combinations, pairwise
 from typing import Final
 
-from protocols.vocabulary.commitment import Droop
-from protocols.vocabulary.droop import droop_response_w
+from edge_agent.control.recording import (
+    Recording,
+    laid_over,
+    median_of,
+    moved_alone,
+    own_rows,
+    steps_of,
+)
 
 BEFORE_S: Final = 3.0
 """Time before a step over which the power it starts from is averaged."""
-STEP_RATIO: Final = 0.2
-"""Part of the greatest change that a command must make at once to be a step."""
 MOVED_RATIO: Final = 0.1
 NOISE_FACTOR: Final = 2.0
 FULL_RATIO: Final = 0.9
 ROUNDING_S: Final = 1e-6
+JITTER: Final = 1.05
+"""A network makes times between measurements this much longer than they are meant to be."""
 CHANGES_LEAST: Final = 10
 """Changes of the frequency from which its resolution can be told."""
 NAMES_MAX: Final = 8
@@ -79,34 +85,6 @@ RULES: Final = (
     ),
 )
 """As in japan-market 1 and 2; the seed is the tighter one that the agent steers by."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recording:
-    """Rows of a test.
-
-    Attributes
-    ----------
-    times_s : tuple of float
-        Rising.
-    frequency_hz : tuple of float
-        Same length; NaN where it is not known.
-    samples : tuple of float
-        Measurements of the frequency that a row stands for; 1 for each where not recorded.
-    commands_w, powers_w : mapping of str to tuple of float
-        Per device, same length; NaN where it is not known.
-    """
-
-    times_s: tuple[float, ...]
-    frequency_hz: tuple[float, ...]
-    samples: tuple[float, ...]
-    commands_w: Mapping[str, tuple[float, ...]]
-    powers_w: Mapping[str, tuple[float, ...]]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Devices that have both, in the recording's order."""
-        return tuple(name for name in self.powers_w if name in self.commands_w)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,19 +176,6 @@ class StepReport:
         return max(able, key=lambda one: (one.available_w, -len(one.names)), default=None)
 
 
-def by_law(
-    recording: Recording, droop: Droop, rated_w: Mapping[str, float]
-) -> Mapping[str, tuple[float, ...]]:
-    """Commands that the law makes of an injected frequency, W, per device of ``rated_w``."""
-    return {
-        name: tuple(
-            math.nan if math.isnan(hertz) else droop_response_w(droop, rating_w, hertz)
-            for hertz in recording.frequency_hz
-        )
-        for name, rating_w in rated_w.items()
-    }
-
-
 def judge(recording: Recording, rule: PrimaryRule) -> StepReport:
     """Judge every combination of the devices of a recording.
 
@@ -221,28 +186,26 @@ def judge(recording: Recording, rule: PrimaryRule) -> StepReport:
     rule : PrimaryRule
         The product's.
     """
-    record_s = _median([b - a for a, b in pairwise(recording.times_s)])
     frequency_s, step_hz = _frequency(recording)
-    common = _common_reasons(rule, record_s, frequency_s, step_hz=step_hz)
+    common = _frequency_reasons(rule, frequency_s, step_hz)
     names = recording.names
     sizes = range(1, len(names) + 1) if len(names) <= NAMES_MAX else sorted({1, len(names)})
+    alone = moved_alone(recording)
     found = [
-        _combined(recording, chosen, rule, common=common)
+        _alone(recording, chosen, rule, common=common)
+        if alone
+        else _combined(recording, chosen, rule, common=[*_row_reasons(recording, rule), *common])
         for size in sizes
         for chosen in combinations(names, size)
     ]
     found.sort(key=lambda one: (not one.qualifies, -one.available_w, len(one.names), one.names))
     return StepReport(
         rule=rule,
-        record_s=record_s,
+        record_s=_row_s(recording),
         frequency_s=frequency_s,
         frequency_step_hz=step_hz,
         combinations=tuple(found),
     )
-
-
-def _median(values: Sequence[float]) -> float | None:
-    return sorted(values)[len(values) // 2] if values else None
 
 
 def _frequency(recording: Recording) -> tuple[float | None, float | None]:
@@ -257,19 +220,30 @@ def _frequency(recording: Recording) -> tuple[float | None, float | None]:
     gaps = [(b[0] - a[0]) / b[2] for a, b in pairwise(known)]
     steps = [round(abs(b[1] - a[1]), 6) for a, b in pairwise(known)]
     changes = [step for step in steps if step > 0.0]
-    return _median(gaps), min(changes) if len(changes) >= CHANGES_LEAST else None
+    return median_of(gaps), min(changes) if len(changes) >= CHANGES_LEAST else None
 
 
-def _common_reasons(
-    rule: PrimaryRule, record_s: float | None, frequency_s: float | None, *, step_hz: float | None
+def _row_s(recording: Recording) -> float | None:
+    """Median time between rows, s."""
+    return median_of([b - a for a, b in pairwise(recording.times_s)])
+
+
+def _row_reasons(recording: Recording, rule: PrimaryRule) -> list[str]:
+    """Say what speaks against every combination of devices that are recorded like this."""
+    record_s = _row_s(recording)
+    if record_s is None or record_s > rule.record_s * JITTER:
+        return [f"recorded every {_text(record_s)} s, at most {rule.record_s:g} s"]
+    return []
+
+
+def _frequency_reasons(
+    rule: PrimaryRule, frequency_s: float | None, step_hz: float | None
 ) -> list[str]:
-    """Say what speaks against every combination."""
+    """Say what speaks against every combination behind this measurement of the frequency."""
     reasons = []
-    if record_s is None or record_s > rule.record_s + ROUNDING_S:
-        reasons.append(f"recorded every {_text(record_s)} s, at most {rule.record_s:g} s")
     if frequency_s is None:
         reasons.append("no frequency recorded")
-    elif frequency_s > rule.sampling_s * 1.05:
+    elif frequency_s > rule.sampling_s * JITTER:
         reasons.append(f"frequency every {frequency_s:.2f} s, at most {rule.sampling_s:g} s")
     if step_hz is not None and step_hz > rule.resolution_hz + ROUNDING_S:
         reasons.append(f"frequency in steps of {step_hz:g} Hz, at most {rule.resolution_hz:g} Hz")
@@ -288,6 +262,22 @@ def _sum(columns: Mapping[str, tuple[float, ...]], names: Sequence[str]) -> list
     ]
 
 
+def _alone(
+    recording: Recording, names: tuple[str, ...], rule: PrimaryRule, *, common: Sequence[str]
+) -> Combination:
+    """Judge devices that moved one after the other as if they had moved together."""
+    rows = {name: own_rows(recording, name) for name in names}
+    slow = [reason for name in names for reason in _row_reasons(rows[name], rule)]
+    reasons = [*dict.fromkeys(slow), *common]
+    together = rows[names[0]] if len(names) == 1 else laid_over(recording, names)
+    if together is None:
+        reasons.append("they were not tested with the same steps")
+        return Combination(
+            names=names, steps=(), available_w=0.0, qualifies=False, reasons=tuple(reasons)
+        )
+    return _combined(together, names, rule, common=reasons)
+
+
 def _combined(
     recording: Recording, names: tuple[str, ...], rule: PrimaryRule, *, common: Sequence[str]
 ) -> Combination:
@@ -295,7 +285,7 @@ def _combined(
     commands_w, powers_w = _sum(recording.commands_w, names), _sum(recording.powers_w, names)
     steps = tuple(
         _shown(recording.times_s, commands_w, powers_w, step=step, rule=rule)
-        for step in _steps(commands_w)
+        for step in steps_of(commands_w)
     )
     upward = [one for one in steps if one.asked_w > 0.0]
     available_w = min((max(one.sustained_w or 0.0, 0.0) for one in upward), default=0.0)
@@ -311,18 +301,6 @@ def _combined(
         qualifies=not reasons,
         reasons=tuple(reasons),
     )
-
-
-def _steps(commands_w: Sequence[float]) -> list[tuple[int, int]]:
-    """First row of each step of a command, and one past its last."""
-    known = [value for value in commands_w if not math.isnan(value)]
-    least_w = STEP_RATIO * (max(known) - min(known)) if known else 0.0
-    starts = [
-        row
-        for row in range(1, len(commands_w))
-        if least_w > 0.0 and abs(commands_w[row] - commands_w[row - 1]) >= least_w
-    ]
-    return list(pairwise([*starts, len(commands_w)]))
 
 
 def _shown(

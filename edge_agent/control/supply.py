@@ -156,17 +156,43 @@ def is_storage(binding: Binding) -> bool:
     return binding.soc_point is not None and binding.resource.energy_wh_capacity > 0.0
 
 
+def takes_power(binding: Binding) -> bool:
+    """Whether the resource can be told a power or a limit."""
+    capabilities = binding.resource.capabilities
+    return Capability.TAKES_SETPOINT in capabilities or Capability.TAKES_LIMIT in capabilities
+
+
+def only_consumes(binding: Binding) -> bool:
+    """Whether it is a load that can be told to take less: no storage, and never gives."""
+    resource = binding.resource
+    loads = resource.power_w_max <= 0.0 and resource.power_w_min < 0.0
+    return loads and takes_power(binding) and not is_storage(binding)
+
+
+def is_sink(binding: Binding) -> bool:
+    """Whether its setpoint is a ceiling on consumption, and what it goes without has a price."""
+    return binding.comfort_jpy_per_kwh is not None and only_consumes(binding)
+
+
 def takes_limit_only(binding: Binding) -> bool:
     """Whether a setpoint is an upper bound to the resource, as for PV."""
     capabilities = binding.resource.capabilities
-    return Capability.TAKES_LIMIT in capabilities and Capability.TAKES_SETPOINT not in capabilities
+    limited = (
+        Capability.TAKES_LIMIT in capabilities and Capability.TAKES_SETPOINT not in capabilities
+    )
+    return limited and not is_sink(binding)
+
+
+def is_generator(binding: Binding) -> bool:
+    """Whether it gives power without a store, and takes a power or a limit."""
+    gives = binding.resource.power_w_max > 0.0
+    return gives and takes_power(binding) and not is_storage(binding)
 
 
 def is_controllable(binding: Binding) -> bool:
-    """Whether the balance can use it: a store, or a generator that takes a power or a limit."""
-    capabilities = binding.resource.capabilities
-    taken = Capability.TAKES_SETPOINT in capabilities or Capability.TAKES_LIMIT in capabilities
-    return taken and (is_storage(binding) or binding.resource.power_w_max > 0.0)
+    """Whether the balance can use it: a store, a generator or a sink that can be told."""
+    gives = is_storage(binding) or binding.resource.power_w_max > 0.0
+    return (gives and takes_power(binding)) or is_sink(binding)
 
 
 def default_stored_value(binding: Binding, tariff: Tariff, soc: float) -> float:
@@ -207,19 +233,23 @@ def supply_of(binding: Binding, low_w: float, high_w: float, *, stored_value: fl
     low_w, high_w : float
         W, ``low_w <= high_w``.
     stored_value : float
-        JPY/kWh >= 0 of energy in a store; not used for a generator.
+        JPY/kWh >= 0 of energy in a store; not used for a generator or a sink.
 
     Returns
     -------
     Curve
         A store discharges above ``value / efficiency + wear`` and charges below
-        ``value * efficiency - wear``; a generator runs fully from its own cost upwards.
+        ``value * efficiency - wear``; a generator runs fully from its own cost upwards; a
+        sink goes without from the price of its comfort upwards.
     """
     resource, wear = binding.resource, binding.degradation_jpy_per_kwh
     if high_w <= low_w:
         return Curve((0.0,), (low_w,))
     rated_w = max(-resource.power_w_min, resource.power_w_max, 1.0)
     slope = SPREAD_JPY_PER_KWH / rated_w
+    if is_sink(binding):
+        comfort = binding.comfort_jpy_per_kwh or 0.0
+        return Curve((comfort, comfort + slope * (high_w - low_w)), (low_w, high_w))
     if not is_storage(binding):
         return Curve((wear - slope * (high_w - low_w), wear), (low_w, high_w))
     charge = stored_value * resource.efficiency_charge - wear

@@ -17,11 +17,11 @@ import structlog
 
 from edge_agent.control.horizon import Outlook, plan_inputs_of
 from edge_agent.control.inputs import Binding
-from edge_agent.control.offer import OfferRequest, make_offer
+from edge_agent.control.offer import Consumption, OfferRequest, make_offer
 from edge_agent.control.plan import Plan
 from edge_agent.control.problem import PlanInputs
 from edge_agent.control.solver import HorizonSolver, WarmStart
-from edge_agent.control.supply import is_controllable, is_storage
+from edge_agent.control.supply import is_generator, is_sink
 from edge_agent.cycle.arrivals import OfferWanted
 from edge_agent.cycle.history import MinuteHistory
 from edge_agent.cycle.record import Answer
@@ -65,6 +65,8 @@ class _Seen:
     at: datetime
     residual_w: float
     generation_w: Mapping[ResourceId, float]
+    consumption: Mapping[ResourceId, Consumption]
+    held: frozenset[ResourceId]
 
 
 class Advice:
@@ -105,15 +107,20 @@ class Advice:
         self._answer = answer
         inputs, decision = answer.inputs, answer.decision
         if decision.residual_w is not None and decision.residual_quality is Quality.GOOD:
-            self._history.append(
-                _Seen(
-                    at=inputs.now,
-                    residual_w=decision.residual_w,
-                    generation_w=_generation(answer, inputs.frame.bindings),
-                )
+            consumption = _consumption(answer, inputs.frame.bindings)
+            taken_w = math.fsum(one.power_w for one in consumption.values())
+            seen = _Seen(
+                at=inputs.now,
+                residual_w=decision.residual_w + taken_w,
+                generation_w=_generation(answer, inputs.frame.bindings),
+                consumption=consumption,
+                held=frozenset(
+                    name for name in consumption if answer.after.setpoint_of(name) is not None
+                ),
             )
-            generated_w = math.fsum(self._history[-1].generation_w.values())
-            self._minutes.add(inputs.now, decision.residual_w, generated_w)
+            self._history.append(seen)
+            generated_w = math.fsum(seen.generation_w.values())
+            self._minutes.add(inputs.now, seen.residual_w, generated_w)
         last = self._planned_cycle
         due = last is None or inputs.cycle - last >= PLAN_EVERY
         if len(self._history) >= HISTORY_LEAST and (due or inputs.frame_id != self._planned_frame):
@@ -187,6 +194,7 @@ class Advice:
                 socs=_socs(answer),
                 generation_w=self._mean_generation(),
                 plan=answer.inputs.plan,
+                sinks=self._reliable(),
             )
         )
         return Offered(curve=curve, envelope=envelope, baseline=baseline)
@@ -201,6 +209,18 @@ class Advice:
                 )
             )
             for name in latest
+        }
+
+    def _reliable(self) -> dict[ResourceId, Consumption]:
+        """Sinks that were seen free all the time, with the least that each took, W."""
+        latest = self._history[-1].consumption
+        return {
+            name: Consumption(
+                power_w=max(seen.consumption[name].power_w for seen in self._history),
+                least_w=latest[name].least_w,
+            )
+            for name in latest
+            if all(name in seen.consumption and name not in seen.held for seen in self._history)
         }
 
     def _problem(self, answer: Answer, forecast: SiteForecast) -> PlanInputs:
@@ -245,7 +265,23 @@ def _generation(answer: Answer, bindings: Sequence[Binding]) -> dict[ResourceId,
     for binding in bindings:
         name = binding.resource.resource_id
         power_w = answer.inputs.image.value(binding.power_point)
-        generator = is_controllable(binding) and not is_storage(binding)
-        if generator and name in counted and power_w is not None:
+        if is_generator(binding) and name in counted and power_w is not None:
             found[name] = power_w
+    return found
+
+
+def _consumption(answer: Answer, bindings: Sequence[Binding]) -> dict[ResourceId, Consumption]:
+    """Measured power of each sink that counts, and how far it can be held down, W.
+
+    The residual has not got it: forecasts and offers look at a house with all its loads.
+    """
+    counted = {one.resource_id for one in answer.decision.ranges if one.counted}
+    image = answer.inputs.image
+    found = {}
+    for binding in bindings:
+        name = binding.resource.resource_id
+        power_w = image.value(binding.power_point)
+        if is_sink(binding) and name in counted and power_w is not None:
+            least_w = None if binding.least_point is None else image.value(binding.least_point)
+            found[name] = Consumption(power_w=power_w, least_w=min(least_w or 0.0, 0.0))
     return found

@@ -13,21 +13,21 @@ from typing import Final
 import structlog
 
 from edge_agent.control.decide import decide
-from edge_agent.control.inputs import Binding, CycleInputs, Decision, Frame, HeldSignal
-from edge_agent.control.plain import digest_of, pack_frame
+from edge_agent.control.inputs import CycleInputs, Decision, HeldSignal
 from edge_agent.cycle.advice import Offered
 from edge_agent.cycle.again import decided_again, is_worth_it, remembered
 from edge_agent.cycle.alarms import Alarms
 from edge_agent.cycle.arrivals import take
 from edge_agent.cycle.ending import let_go
-from edge_agent.cycle.framing import bindings_of, frame_of, layout_after, power_points
+from edge_agent.cycle.frames import Frames
+from edge_agent.cycle.framing import bindings_of, layout_after, power_points
 from edge_agent.cycle.health import Health, Look, examine
-from edge_agent.cycle.memory import AgentMemory, HeldMemory, changed_state
+from edge_agent.cycle.memory import HeldMemory, changed_state
 from edge_agent.cycle.obligations import Receipt
+from edge_agent.cycle.order_progress import order_events
 from edge_agent.cycle.parts import AgentParts
 from edge_agent.cycle.primary import PrimaryLoop
-from edge_agent.cycle.primary_log import conditions, logged_second
-from edge_agent.cycle.primary_members import named_members
+from edge_agent.cycle.primary_log import PrimaryLog, conditions
 from edge_agent.cycle.record import (
     OFFER_KIND,
     Answer,
@@ -91,12 +91,12 @@ class Agent:
         self._outcomes: list[WriteOutcome] = []
         self._receipts: list[Receipt] = []
         self._steps_ms: dict[str, float] = {}
-        self._frame: tuple[Frame, str, bool] | None = None
+        self._frames = Frames(parts.config, parts.specs)
         self._frame_journaled = ""
         self._next_slot_s = 0
         self._last: Answer | None = None
         self._primary = PrimaryLoop(parts)
-        self._primary_members = named_members(parts.config)
+        self._primary_log = PrimaryLog()
         self._tasks: asyncio.TaskGroup | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -233,7 +233,8 @@ class Agent:
         )
         bindings = bindings_of(self._parts.config, self._parts.driver.resources())
         updated = replace(updated, layout=layout_after(updated.layout, bindings))
-        frame, frame_id = self._framed(bindings, updated)
+        now_ordered = self._parts.orders.read(updated.orders, bindings, now=now)
+        frame, frame_id = self._frames.framed(bindings, updated, now_ordered)
         return Second(
             slot_s=slot_s,
             now=now,
@@ -243,26 +244,8 @@ class Agent:
             frame_id=frame_id,
             mode=ModeDecision(mode=memory.control.mode, changed=False, reason=""),
             primary=self._primary.report(),
+            ordered=now_ordered,
         )
-
-    def _framed(self, bindings: tuple[Binding, ...], memory: AgentMemory) -> tuple[Frame, str]:
-        """Frame and its name; made anew only when something in it changed."""
-        if self._frame is not None:
-            frame, frame_id, stopped = self._frame
-            same = frame.commitments is memory.commitments and stopped == memory.stopped
-            if same and frame.bindings == bindings:
-                return frame, frame_id
-        frame = frame_of(
-            self._parts.config,
-            bindings,
-            specs=self._parts.specs,
-            commitments=memory.commitments,
-            stop=memory.stopped,
-        )
-        frame = replace(frame, primary_members=self._primary_members)
-        frame_id = digest_of(pack_frame(frame))
-        self._frame = (frame, frame_id, memory.stopped)
-        return frame, frame_id
 
     def _constrain(self, second: Second) -> Second:
         """Judge the site's health and the mode that follows."""
@@ -286,7 +269,10 @@ class Agent:
         )
         if offered:
             memory = replace(memory, offer_version=offered[-1].curve.version)
+        notes, reports = self._parts.orders.look(second.ordered, answer)
+        memory = replace(memory, orders=notes)
         drafts = self._drafts(second, answer, offered)
+        drafts += event_drafts(order_events(reports), (), second.image.cycle)
         try:
             last = await asyncio.to_thread(
                 self._parts.journal.append, drafts, changed_state(self._committed, memory)
@@ -298,6 +284,7 @@ class Agent:
         self._alarms, told = self._alarms.look("journal", "")
         self._held.memory = self._committed = memory
         self._frame_journaled = second.frame_id
+        self._parts.orders.tell(answer, notes, reports)
         self._happened, self._receipts = list(told), []
         self._parts.link.journaled(
             {
@@ -333,10 +320,11 @@ class Agent:
         if (trouble := second.taken.trouble) is not None:
             self._alarms, heard = self._alarms.look("dispatch signals", trouble)
             changes += heard
-        for name, detail in conditions(answer.inputs):
+        for name, detail in (*conditions(answer.inputs), *self._parts.orders.troubles()):
             self._alarms, heard = self._alarms.look(name, detail)
             changes += heard
-        self._happened += [*told, *changes, *logged_second(answer.inputs, self._primary.grant)]
+        logged = self._primary_log.second(answer.inputs, self._primary.grant)
+        self._happened += [*told, *changes, *logged]
         happened = list(self._happened)
         drafts = outcome_drafts(ended, cycle)
         if memory.layout is not self._committed.layout:

@@ -1,12 +1,16 @@
 """The frame of a cycle: resources, limits and commitments as control wants them. Pure."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from edge_agent.config.site import DeviceConfig, SiteConfig
 from edge_agent.control.inputs import Binding, Frame, Tariff
 from edge_agent.control.limits import Limit, contract_import, emergency_stop, export_limit
-from edge_agent.points.table import POWER_W, SOC, PointSpec
+from edge_agent.control.supply import is_sink, only_consumes
+from edge_agent.points.table import POWER_W, POWER_W_MAX, QUANTITIES, SOC, PointSpec, point_id
 from protocols.link.messages import Layout
+from protocols.templates.bacnet import BacnetWire
+from protocols.templates.catalogue import template_of
 from protocols.vocabulary.commitment import Commitment
 from protocols.vocabulary.identifiers import PointId
 from protocols.vocabulary.resource import Capability, Resource, ResourceKind
@@ -15,12 +19,30 @@ from protocols.vocabulary.resource import Capability, Resource, ResourceKind
 def binding_of(device: DeviceConfig, resource: Resource) -> Binding:
     """Resource with the points it is seen by."""
     has_soc = Capability.HAS_SOC in resource.capabilities
-    return Binding(
+    binding = Binding(
         resource=resource,
         power_point=PointId(f"{device.device_id}.{POWER_W}"),
         soc_point=PointId(f"{device.device_id}.{SOC}") if has_soc else None,
         degradation_jpy_per_kwh=device.degradation_jpy_per_kwh,
     )
+    return _sink(device, binding) if only_consumes(binding) else binding
+
+
+def _sink(device: DeviceConfig, binding: Binding) -> Binding:
+    """Add what holding a load down costs, how far it can be, and what may end that."""
+    told = POWER_W_MAX in {spec.quantity for spec in QUANTITIES[device.kind]}
+    return replace(
+        binding,
+        comfort_jpy_per_kwh=device.comfort_jpy_per_kwh,
+        least_point=point_id(device.device_id, POWER_W_MAX) if told else None,
+        bound_by_comfort=True if _has_comfort(device) else None,
+    )
+
+
+def _has_comfort(device: DeviceConfig) -> bool:
+    """Whether a room's limits stand above orders to the device."""
+    wire = None if device.template_id is None else template_of(device.template_id).wire
+    return isinstance(wire, BacnetWire) and bool(wire.comfort)
 
 
 def bindings_of(config: SiteConfig, resources: Iterable[Resource]) -> tuple[Binding, ...]:
@@ -43,14 +65,19 @@ def bindings_of(config: SiteConfig, resources: Iterable[Resource]) -> tuple[Bind
 
 
 def limits_of(config: SiteConfig, bindings: Sequence[Binding], *, stop: bool) -> tuple[Limit, ...]:
-    """Limits that are set from outside the devices."""
+    """Limits that are set from outside the devices.
+
+    An emergency stop ends what stores and generators do, and holding loads down: no light goes
+    out by it.
+    """
     limits = (
         contract_import(config.limits.contract_import_w),
         export_limit(config.limits.export_limit_w),
     )
     if not stop:
         return limits
-    stopped = emergency_stop([one.resource for one in bindings], source="coordinator")
+    moving = [one.resource for one in bindings if not is_sink(one)]
+    stopped = emergency_stop(moving, source="coordinator")
     return (*limits, *stopped)
 
 

@@ -13,7 +13,8 @@ import msgpack
 from edge_agent.control.inputs import ControlState, HeldSignal
 from edge_agent.control.plain import pack_plan, pack_state, unpack_plan, unpack_state
 from edge_agent.control.plan import Plan
-from edge_agent.control.records import microseconds, moment_of
+from edge_agent.control.records import from_plain, microseconds, moment_of, to_plain
+from edge_agent.cycle.grid_orders import OrderNote
 from edge_agent.link.inbox import GuardMemory
 from edge_agent.link.uplink import Holding
 from protocols.link.messages import Layout, Stream
@@ -35,6 +36,7 @@ GUARDS: Final = "guards"
 SIGNAL: Final = "signal"
 PLAN: Final = "plan"
 LAYOUT: Final = "layout"
+ORDERS: Final = "orders"
 DURABLE: Final = "durable"
 
 
@@ -64,6 +66,8 @@ class AgentMemory:
         Of the telemetry rows; version 0 before there is one.
     durable : mapping of Stream to int
         Durable acknowledgements.
+    orders : tuple of OrderNote
+        What became of the orders that the grid's clients offer.
     """
 
     cycle: int = 0
@@ -77,6 +81,7 @@ class AgentMemory:
     plan: Plan | None = None
     layout: Layout = field(default_factory=lambda: Layout(version=0, resources=()))
     durable: Mapping[Stream, int] = field(default_factory=dict)
+    orders: tuple[OrderNote, ...] = ()
 
 
 class HeldMemory:
@@ -140,6 +145,10 @@ _PACKERS: Final[
         lambda memory: memory.plan,
         lambda memory: b"" if memory.plan is None else pack_plan(memory.plan),
     ),
+    ORDERS: (
+        lambda memory: memory.orders,
+        lambda memory: _pack([to_plain(OrderNote, note) for note in memory.orders]),
+    ),
     LAYOUT: (lambda memory: memory.layout, lambda memory: _pack(layout_to_plain(memory.layout))),
     DURABLE: (
         lambda memory: memory.durable,
@@ -193,6 +202,9 @@ def load_memory(state: Callable[[str], bytes | None]) -> AgentMemory:
         memory = replace(memory, plan=unpack_plan(plan))
     if layout := state(LAYOUT):
         memory = replace(memory, layout=layout_from_plain(msgpack.unpackb(layout)))
+    if orders := state(ORDERS):
+        notes = tuple(from_plain(OrderNote, item) for item in msgpack.unpackb(orders))
+        memory = replace(memory, orders=notes)
     if durable := state(DURABLE):
         plain: dict[str, int] = msgpack.unpackb(durable)
         memory = replace(memory, durable={Stream(name): last for name, last in plain.items()})

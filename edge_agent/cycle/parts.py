@@ -6,6 +6,7 @@ from typing import Protocol
 
 from edge_agent.config.site import SiteConfig
 from edge_agent.cycle.advice import Advice
+from edge_agent.cycle.site_orders import SiteOrders
 from edge_agent.drivers.port import Driver
 from edge_agent.image.image import LatestValues
 from edge_agent.journal.records import Draft, JournalStream
@@ -45,3 +46,4 @@ class AgentParts:
     link: SiteLink
     advice: Advice
     heartbeat: Beat
+    orders: SiteOrders

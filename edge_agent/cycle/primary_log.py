@@ -1,7 +1,8 @@
 """The record of primary reserve: one line a second, with quality, for inspection. Pure.
 
 The line is an event of the journal, so it is chained, kept until it is durable elsewhere, and
-can be exported (``edge-agent primary show --csv``). Powers in W, generator frame.
+can be exported (``edge-agent primary show --csv``). Most lines are written short
+(:mod:`edge_agent.cycle.primary_line`). Powers in W, generator frame.
 """
 
 import math
@@ -9,6 +10,7 @@ from typing import Final
 
 from edge_agent.control.grant import Basis, Grant, PrimaryReport
 from edge_agent.control.inputs import CycleInputs
+from edge_agent.cycle.primary_line import Line, shortened
 from edge_agent.cycle.record import Happened
 from protocols.link.messages import Plain
 from protocols.vocabulary.identifiers import ResourceId
@@ -16,6 +18,25 @@ from protocols.vocabulary.measurement import Quality
 
 DIGITS: Final = 3
 LOGGED_KIND: Final = "primary.logged"
+
+
+class PrimaryLog:
+    """Writes the record; remembers the last whole line and nothing else."""
+
+    def __init__(self) -> None:
+        self._whole: Line | None = None
+
+    def second(self, inputs: CycleInputs, grant: Grant | None) -> tuple[Happened, ...]:
+        """Line of one second as it is journaled: whole after a start and once a minute."""
+        told = []
+        for one in logged_second(inputs, grant):
+            payload = shortened(one.payload, self._whole)
+            if payload is one.payload:
+                self._whole = payload
+            told.append(Happened(kind="primary.logged", payload=payload))
+        if not told:
+            self._whole = None
+        return tuple(told)
 
 
 def logged_second(inputs: CycleInputs, grant: Grant | None) -> tuple[Happened, ...]:

@@ -6,6 +6,7 @@ from datetime import datetime
 from edge_agent.control.grant import PrimaryReport
 from edge_agent.control.inputs import Frame
 from edge_agent.cycle.arrivals import Taken
+from edge_agent.cycle.grid_orders import Ordered
 from edge_agent.mode.table import ModeDecision
 from protocols.vocabulary.measurement import ProcessImage
 
@@ -26,6 +27,8 @@ class Second:
         The mode before it is judged, then after.
     primary : PrimaryReport or None
         What the primary loop did since the cycle before.
+    ordered : Ordered
+        What the grid orders.
     """
 
     slot_s: int
@@ -36,3 +39,4 @@ class Second:
     frame_id: str
     mode: ModeDecision
     primary: PrimaryReport | None
+    ordered: Ordered

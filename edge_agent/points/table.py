@@ -10,6 +10,9 @@ from types import MappingProxyType
 from typing import Final
 
 from edge_agent.config.site import DeviceConfig, SiteConfig
+from protocols.templates.catalogue import template_of
+from protocols.templates.ieee2030_5 import Ieee2030_5Wire
+from protocols.templates.openadr import OpenAdrWire
 from protocols.vocabulary.identifiers import PointId
 from protocols.vocabulary.resource import ResourceKind
 
@@ -35,6 +38,8 @@ FREQUENCY_HZ: Final = "frequency_hz"
 VOLTAGE_V: Final = "voltage_v"
 ROOM_C: Final = "room_c"
 
+REPORTS: Final = 2.5
+"""Reports in a row that may fail before the last one is too old: one, and a late one."""
 _FAST_S: Final = 3.0
 _SLOW_S: Final = 180.0
 _POWER_W_PLAUSIBLE: Final = 1e6
@@ -166,6 +171,7 @@ QUANTITIES: Final[Mapping[ResourceKind, tuple[QuantitySpec, ...]]] = MappingProx
             _one(MODE, 255.0),
             _power(SETPOINT_W, _SLOW_S),
             _power(LIMIT_W, _SLOW_S),
+            _power(POWER_W_MAX, _SLOW_S),
             _energy(ENERGY_WH_IMPORTED),
             QuantitySpec(
                 quantity=HOT_WATER_L, unit="L", minimum=0.0, maximum=65_533.0, max_age_s=_SLOW_S
@@ -176,6 +182,7 @@ QUANTITIES: Final[Mapping[ResourceKind, tuple[QuantitySpec, ...]]] = MappingProx
             _one(MODE, 255.0),
             _power(SETPOINT_W, _SLOW_S),
             _power(LIMIT_W, _SLOW_S),
+            _power(POWER_W_MAX, _SLOW_S),
             _energy(ENERGY_WH_IMPORTED),
             QuantitySpec(
                 quantity=ROOM_C, unit="degC", minimum=-50.0, maximum=100.0, max_age_s=_SLOW_S
@@ -212,6 +219,12 @@ def points_of(config: SiteConfig) -> tuple[PointSpec, ...]:
     )
 
 
+def _report_s(device: DeviceConfig) -> float:
+    """Pause between the reports of a device that sends by itself and cannot be asked, s."""
+    wire = None if device.template_id is None else template_of(device.template_id).wire
+    return float(wire.report_s) if isinstance(wire, Ieee2030_5Wire | OpenAdrWire) else 0.0
+
+
 def _specified(device: DeviceConfig, spec: QuantitySpec) -> PointSpec:
     return PointSpec(
         point_id=point_id(device.device_id, spec.quantity),
@@ -220,5 +233,5 @@ def _specified(device: DeviceConfig, spec: QuantitySpec) -> PointSpec:
         unit=spec.unit,
         minimum=spec.minimum,
         maximum=spec.maximum,
-        max_age_s=spec.max_age_s,
+        max_age_s=max(spec.max_age_s, REPORTS * _report_s(device)),
     )

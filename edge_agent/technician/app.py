@@ -35,6 +35,7 @@ from edge_agent.technician.screen import (
     print_status,
     print_why,
 )
+from edge_agent.technician.signals import signals_command
 from edge_agent.technician.status import points_now, status_of
 from edge_agent.technician.why import NoCycle, why
 from protocols.vocabulary.errors import ConfigError, VppError
@@ -54,6 +55,7 @@ app = typer.Typer(
 )
 app.add_typer(devices_app, name="devices")
 app.add_typer(primary_app, name="primary")
+app.command("signals", epilog="Example 例: edge-agent signals --json")(signals_command)
 
 ConfigOption = Annotated[
     Path, typer.Option("--config", "-c", help="The site's TOML file. サイト設定ファイル。")
@@ -205,7 +207,9 @@ def doctor(
     if journal is not None:
         _doctor_journal(journal, json=json)
         return
-    report = examine_site(load_config(config), _clock(context), ask_devices=devices)
+    site, text = load_config(config), "asking devices 問い合わせ中" if devices else "looking 点検中"
+    with Console(stderr=True).status(text):
+        report = examine_site(site, _clock(context), ask_devices=devices)
     if json:
         _print_json(report)
     else:

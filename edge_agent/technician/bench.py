@@ -6,26 +6,18 @@ the agent writes.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 from edge_agent.config.site import DeviceConfig, SiteConfig
-from edge_agent.drivers.families import open_site
-from edge_agent.drivers.family import FamilyPorts
 from edge_agent.drivers.frames import FrameTap
-from edge_agent.drivers.ledger import FileLedger
 from edge_agent.drivers.port import FoundDevice, Reading, WriteOutcome
 from edge_agent.drivers.site import SiteDriver
-from edge_agent.journal.opening import writer_pid
-from edge_agent.technician.status import WATCHDOG_FOLDER
-from edge_agent.watchdog.recipe import ReleaseRecipe
+from edge_agent.technician.opening import open_devices, open_to_move
 from protocols.vocabulary.errors import ConfigError, DeviceUnsupportedError
 from protocols.vocabulary.identifiers import ResourceId
 from protocols.vocabulary.intervals import Clock
-from protocols.vocabulary.measurement import Measurement
 from protocols.vocabulary.resource import Capability, Resource
 from protocols.vocabulary.setpoint import Setpoint
 
@@ -132,14 +124,14 @@ def device_named(config: SiteConfig, device_id: str) -> DeviceConfig:
 
 async def discover(config: SiteConfig, clock: Clock, tap: FrameTap) -> tuple[FoundDevice, ...]:
     """Look for every device of every configured protocol once."""
-    async with _open(config, clock, tap) as driver:
+    async with open_devices(config, clock, tap) as driver:
         return await driver.discover()
 
 
 async def probe(config: SiteConfig, device_id: str, clock: Clock, *, tap: FrameTap) -> Probe:
     """Ask one device for everything it has."""
     device = device_named(config, device_id)
-    async with _open(config, clock, tap) as driver:
+    async with open_devices(config, clock, tap) as driver:
         found = await driver.discover()
         values = await _told(driver, device_id)
         resource_id = config.resource_id(device.device_id)
@@ -177,7 +169,7 @@ async def drive(
     """
     device_named(config, device_id)
     resource_id = config.resource_id(device_id)
-    async with _open(config, clock, tap) as driver:
+    async with open_to_move(config, clock, tap) as driver:
         await driver.discover()
         before = await _told(driver, device_id)
         resource = _resource(driver, resource_id)
@@ -225,34 +217,18 @@ def _resource(driver: SiteDriver, resource_id: ResourceId) -> Resource | None:
     return next((one for one in driver.resources() if one.resource_id == resource_id), None)
 
 
-async def _told(driver: SiteDriver, device_id: str) -> tuple[Reading, ...]:
-    """Read everything twice and keep the newest value of each of the device's points."""
-    newest: dict[str, tuple[Reading, Measurement]] = {}
+async def told_by(driver: SiteDriver) -> dict[str, tuple[Reading, ...]]:
+    """Read everything twice; per device the newest value of each of its points."""
+    newest: dict[str, dict[str, Reading]] = {}
     for _ in range(ROUNDS):
-        for reading in await driver.read(READ_S):
-            point, measurement = reading
-            if point.partition(".")[0] == device_id:
-                newest[point] = (reading, measurement)
-    return tuple(newest[point][0] for point in sorted(newest))
+        for point, measurement in await driver.read(READ_S):
+            device_id = point.partition(".")[0]
+            newest.setdefault(device_id, {})[point] = (point, measurement)
+    return {
+        device_id: tuple(values[point] for point in sorted(values))
+        for device_id, values in newest.items()
+    }
 
 
-@asynccontextmanager
-async def _open(config: SiteConfig, clock: Clock, tap: FrameTap) -> AsyncIterator[SiteDriver]:
-    """Open every family and keep it running until the command is done."""
-    running = writer_pid(config.journal_path)
-    if running is not None:
-        raise ConfigError(
-            f"the agent runs (process {running}) and speaks with the devices; stop it first, "
-            "or see `edge-agent points`"
-        )
-    ledger = FileLedger(config.data_dir, clock)
-    book = ReleaseRecipe.of_site(config, config.data_dir / WATCHDOG_FOLDER)
-    ports = FamilyPorts(clock=clock, book=book, ledger=ledger, tap=tap)
-    driver = await open_site(config, ports)
-    task = asyncio.create_task(driver.run())
-    try:
-        yield driver
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        ledger.close()
+async def _told(driver: SiteDriver, device_id: str) -> tuple[Reading, ...]:
+    return (await told_by(driver)).get(device_id, ())

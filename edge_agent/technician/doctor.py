@@ -3,6 +3,7 @@
 Every check says what it looked at; nothing is repaired here.
 """
 
+import asyncio
 import shutil
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,9 +14,10 @@ from edge_agent.config.site import SiteConfig
 from edge_agent.journal.aside import kept_aside
 from edge_agent.journal.opening import writer_pid
 from edge_agent.technician.journals import JournalSummary, summarise
-from edge_agent.technician.reach import port_fault, reach
+from edge_agent.technician.reach import own_ports, reach
 from edge_agent.technician.status import WATCHDOG_FOLDER
 from edge_agent.watchdog.lock import running_pid
+from protocols.vocabulary.errors import ConfigError
 from protocols.vocabulary.intervals import Clock
 
 DISK_FREE_BYTES_MIN: Final = 500_000_000
@@ -140,12 +142,10 @@ def _disk_check(config: SiteConfig) -> Check:
 def _port_check(config: SiteConfig, agent: int | None) -> Check:
     if agent is not None:
         return Check(name="port", ok=True, detail="held by the agent")
-    fault = port_fault(config)
-    echonet = config.echonet
-    free = (
-        "no ECHONET device" if echonet is None else f"UDP {echonet.address}:{echonet.port} is free"
-    )
-    return Check(name="port", ok=not fault, detail=fault or free)
+    ports = own_ports(config)
+    faults = [fault for port in ports if (fault := port.fault())]
+    free = ", ".join(str(port) for port in ports) + " free" if ports else "none is needed"
+    return Check(name="port", ok=not faults, detail="; ".join(faults) or free)
 
 
 def _device_checks(config: SiteConfig, clock: Clock, agent: int | None) -> list[Check]:
@@ -153,7 +153,7 @@ def _device_checks(config: SiteConfig, clock: Clock, agent: int | None) -> list[
         detail = "not asked, the agent runs: see `edge-agent points`"
         return [Check(name="devices", ok=True, detail=detail)]
     try:
-        answers = reach(config, clock.monotonic_ns)
-    except OSError as error:
-        return [Check(name="devices", ok=False, detail=f"cannot ask: {error.strerror}")]
+        answers = asyncio.run(reach(config, clock))
+    except ConfigError as error:
+        return [Check(name="devices", ok=False, detail=f"cannot ask: {error}")]
     return [Check(name=f"device {one.device_id}", ok=one.ok, detail=one.detail) for one in answers]

@@ -4,10 +4,10 @@ Reads only; works beside a running agent and without a network. Called by the te
 commands.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, TypeVar, cast
+from typing import Final, TypeVar
 
 import msgpack
 
@@ -26,7 +26,8 @@ from edge_agent.cycle.record import CYCLE_KIND, FRAME_KIND, OUTCOME_KIND, PLAN_K
 from edge_agent.journal.reader import JournalReader
 from edge_agent.journal.records import JournalStream
 from edge_agent.journal.rows import telemetry_row_decode
-from protocols.link.messages import Plain
+from edge_agent.technician.happening import Happening, happening_of
+from edge_agent.technician.primary_lines import PrimaryLines
 from protocols.vocabulary.errors import JournalError
 from protocols.vocabulary.intervals import utc_from_seconds
 from protocols.vocabulary.setpoint import JournalEntry
@@ -62,28 +63,6 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Happening:
-    """One event of the site.
-
-    Attributes
-    ----------
-    recorded_at : datetime
-        Aware UTC.
-    cycle : int
-        The cycle it belongs to.
-    kind : str
-        As in :class:`protocols.link.messages.Event`.
-    payload : mapping of str to Plain
-        Its fields.
-    """
-
-    recorded_at: datetime
-    cycle: int
-    kind: str
-    payload: Mapping[str, Plain]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What a device said to a write, as journaled in a later cycle."""
 
@@ -107,6 +86,7 @@ class History:
         self.reader = reader
         self._frames: dict[str, Frame] = {}
         self._plans: dict[str, Plan] = {}
+        self._lines = PrimaryLines(reader)
 
     def last(self) -> Tick | None:
         """Return the newest cycle, None if there is none."""
@@ -195,7 +175,8 @@ class History:
         """Events recorded in ``[start, end)``."""
         first = self.reader.sequence_at(JournalStream.EVENT, start)
         last = self.reader.sequence_at(JournalStream.EVENT, end) - 1
-        return [happening_of(e) for e in self.reader.scan(JournalStream.EVENT, first, last)]
+        entries = self.reader.scan(JournalStream.EVENT, first, last)
+        return [self._lines.happening(entry) for entry in entries]
 
     def last_event(self, kind: str, *, until: datetime) -> Happening | None:
         """Return the newest event of a kind recorded before a moment."""
@@ -245,16 +226,6 @@ class History:
                 return
             yield found.payload
             until = found.sequence - 1
-
-
-def happening_of(entry: JournalEntry) -> Happening:
-    """Open an entry of the event stream."""
-    return Happening(
-        recorded_at=entry.recorded_at,
-        cycle=entry.cycle,
-        kind=entry.kind,
-        payload=cast("dict[str, Plain]", msgpack.unpackb(entry.payload, strict_map_key=False)),
-    )
 
 
 def _keep(kept: dict[str, Item], name: str, item: Item) -> None:

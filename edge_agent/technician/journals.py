@@ -17,7 +17,8 @@ from edge_agent.journal.reader import JournalReader
 from edge_agent.journal.records import JournalStream, VerifyReport
 from edge_agent.journal.rows import telemetry_row_decode
 from edge_agent.journal.verify import verify
-from edge_agent.technician.history import Happening, History, happening_of
+from edge_agent.technician.happening import Happening, happening_of
+from edge_agent.technician.history import History
 from protocols.link.messages import Plain
 from protocols.vocabulary.errors import JournalError
 from protocols.vocabulary.intervals import utc_from_seconds

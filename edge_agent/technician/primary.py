@@ -1,7 +1,7 @@
-"""``edge-agent primary``: what the step test of primary reserve shows, and its record.
+"""``edge-agent primary``: the step test of primary reserve, and its record.
 
-Reads files only and works beside a running agent. ``test`` judges a recording; it does not move
-devices.
+``show`` reads files only and works beside a running agent; so does ``test``, unless it is told
+to make the recording with the devices.
 """
 
 import sys
@@ -15,29 +15,22 @@ from rich.markup import escape
 from rich.table import Table
 
 from edge_agent.config.loader import load_config
-from edge_agent.control.step_test import RULES, Combination, StepReport, judge
-from edge_agent.cycle.primary_members import named_members, save_members
+from edge_agent.cycle.primary_members import named_members
 from edge_agent.journal.reader import JournalReader
 from edge_agent.technician.plain import json_text, to_json
 from edge_agent.technician.primary_record import (
     PrimarySummary,
     csv_of,
     logged_rows,
-    read_recording,
     summary_of,
-    with_injected,
 )
-from protocols.vocabulary.commitment import Droop
-from protocols.vocabulary.droop import unusable
+from edge_agent.technician.primary_test import judge_command
 from protocols.vocabulary.errors import ConfigError
-from protocols.vocabulary.intervals import Clock
 
 EXIT_NOT_WELL: Final = 1
-SHOWN_MAX: Final = 20
 LAST_S: Final = 3600
 _WIDTH_MIN: Final = 120
 _CONFIG: Final = Path("site.toml")
-_PRODUCTS: Final = dict(zip(("online", "offline", "seed"), RULES, strict=True))
 
 app = typer.Typer(help="Primary reserve (一次調整力).", no_args_is_help=True)
 
@@ -46,66 +39,7 @@ ConfigOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON for programs. JSON で出力。")]
 
-
-@app.command("test", epilog="Example 例: edge-agent primary test --recording step.csv --rule seed")
-def judge_command(  # noqa: PLR0913 - each is an option of the command
-    context: typer.Context,
-    config: ConfigOption = _CONFIG,
-    *,
-    recording: Annotated[
-        Path | None, typer.Option(help="A recorded step test, CSV. 試験記録。")
-    ] = None,
-    rule: Annotated[str, typer.Option(help="online, offline or seed. 判定基準。")] = "seed",
-    rated: Annotated[
-        list[str] | None,
-        typer.Option(help="DEVICE=W: it followed the recorded frequency. 周波数追従。"),
-    ] = None,
-    law: Annotated[
-        str, typer.Option(help="NOMINAL/DROOP/DEADBAND of --rated. 調定率など。")
-    ] = "50/0.05/0.01",
-    save: Annotated[
-        bool, typer.Option("--save", help="Lend only the best combination. 採用する。")
-    ] = False,
-    json: JsonOption = False,
-) -> None:
-    """Judge a recorded step test: which devices can give primary reserve (ステップ試験の判定)."""
-    if recording is None:
-        raise ConfigError(
-            "--recording FILE is missing: a test is judged from its record, "
-            "this command does not move devices"
-        )
-    if rule not in _PRODUCTS:
-        raise ConfigError(f"--rule: {rule!r} is not one of {', '.join(_PRODUCTS)}")
-    rows = read_recording(recording)
-    if rated:
-        rows = with_injected(rows, _ratings(rated), _law(law))
-    if not rows.names:
-        raise ConfigError(f"{recording}: no device has both command_w and power_w (or --rated)")
-    report = judge(rows, _PRODUCTS[rule])
-    if json:
-        plain = to_json(report)
-        assert isinstance(plain, dict), "a report is a record"
-        _print(json_text({**plain, "best": to_json(report.best)}))
-    else:
-        _print_report(_console(), report)
-    if save:
-        _save(context, config, report)
-    if report.best is None:
-        raise typer.Exit(EXIT_NOT_WELL)
-
-
-def _save(context: typer.Context, config: Path, report: StepReport) -> None:
-    if report.best is None:
-        raise ConfigError("--save: no combination qualifies")
-    clock: Clock | None = context.obj
-    assert clock is not None, "run_app passes the clock in"
-    path = save_members(
-        load_config(config),
-        report.best.names,
-        rule_set_id=report.rule.rule_set_id,
-        tested_at=clock.now(),
-    )
-    sys.stderr.write(f"saved to {path}; the agent uses it from its next start\n")
+app.command("test", epilog="Example 例: edge-agent primary test --live --share 0.2")(judge_command)
 
 
 @app.command("show", epilog="Example 例: edge-agent primary show --csv primary.csv")
@@ -142,66 +76,6 @@ def record_command(
         _print_summary(_console(), summary, members)
     if not rows:
         raise typer.Exit(EXIT_NOT_WELL)
-
-
-def _ratings(given: Sequence[str]) -> dict[str, float]:
-    """Read ``battery-1=5000`` of each ``--rated``."""
-    found = {}
-    for text in given:
-        name, _, number = text.partition("=")
-        try:
-            found[name] = float(number)
-        except ValueError:
-            raise ConfigError(f"--rated: {text!r} is not DEVICE=W") from None
-    return found
-
-
-def _law(text: str) -> Droop:
-    """Read ``50/0.05/0.01``."""
-    try:
-        nominal_hz, droop, dead_band_hz = (float(part) for part in text.split("/"))
-    except ValueError:
-        raise ConfigError(f"--law: {text!r} is not NOMINAL/DROOP/DEADBAND") from None
-    law = Droop(nominal_hz=nominal_hz, droop=droop, dead_band_hz=dead_band_hz, delay_s=0.0)
-    if fault := unusable(law):
-        raise ConfigError(f"--law: {fault}")
-    return law
-
-
-def _print_report(console: Console, report: StepReport) -> None:
-    rule = report.rule
-    console.print(
-        f"[bold]{rule.product} {rule.rule_set_id}[/]: full response within {rule.response_s:g} s, "
-        f"first movement within {rule.delay_s:g} s, held {rule.duration_s:g} s"
-    )
-    console.print(
-        f"rows every {_seconds(report.record_s)}, frequency every {_seconds(report.frequency_s)}"
-    )
-    table = Table("devices 機器", "available 供出可能", "dead", "first", "90 %", "error", "")
-    for one in report.combinations[:SHOWN_MAX]:
-        table.add_row(*_cells(one))
-    console.print(table)
-    if (rest := len(report.combinations) - SHOWN_MAX) > 0:
-        console.print(f"and {rest} more; --json has them all")
-
-
-def _cells(one: Combination) -> list[str]:
-    """Cells of one combination; times are those of its slowest step."""
-
-    def slowest(values: Sequence[float | None]) -> str:
-        known = [value for value in values if value is not None]
-        return f"{max(known):.1f} s" if known and len(known) == len(values) else "–"
-
-    errors = [step.settled_error for step in one.steps if step.settled_error is not None]
-    return [
-        escape(" + ".join(one.names)),
-        f"{one.available_w:,.0f} W",
-        slowest([step.dead_time_s for step in one.steps]),
-        slowest([step.first_movement_s for step in one.steps]),
-        slowest([step.to_90_s for step in one.steps]),
-        f"{max(errors, key=abs):+.1%}" if errors else "–",
-        "[green]qualifies 適合[/]" if one.qualifies else f"[red]{escape(one.reasons[0])}[/]",
-    ]
 
 
 def _print_summary(

@@ -15,11 +15,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from edge_agent.control.step_test import Recording, by_law
+from edge_agent.control.recording import Recording, by_law
 from edge_agent.cycle.primary_log import LOGGED_KIND
 from edge_agent.journal.reader import JournalReader
 from edge_agent.journal.records import JournalStream
-from edge_agent.technician.history import happening_of
+from edge_agent.technician.primary_lines import PrimaryLines
 from protocols.link.messages import Plain
 from protocols.vocabulary.commitment import Droop
 from protocols.vocabulary.droop import (
@@ -32,6 +32,7 @@ from protocols.vocabulary.droop import (
 )
 from protocols.vocabulary.errors import ConfigError
 from protocols.vocabulary.intervals import utc_from_seconds
+from protocols.vocabulary.setpoint import JournalEntry
 
 ROWS_MAX: Final = 500_000
 LAG_S: Final = 2
@@ -88,16 +89,17 @@ class PrimarySummary:
 def logged_rows(reader: JournalReader, *, seconds: int) -> list[Row]:
     """Return the newest lines of the record, ascending, at most ``seconds`` of them."""
     first, last = reader.bounds(JournalStream.EVENT)
-    found: list[Row] = []
+    entries: list[JournalEntry] = []
     until = last
-    while until >= first and len(found) < min(seconds, ROWS_MAX):
+    while until >= first and len(entries) < min(seconds, ROWS_MAX):
         entry = reader.last_of_kind(JournalStream.EVENT, LOGGED_KIND, until=until)
         if entry is None:
             break
-        found.append(happening_of(entry).payload)
+        entries.append(entry)
         until = entry.sequence - 1
-    found.reverse()
-    return found
+    lines = PrimaryLines(reader)
+    found = (lines.whole(entry) for entry in reversed(entries))
+    return [line for line in found if line is not None]
 
 
 def _number(row: Row, name: str) -> float:

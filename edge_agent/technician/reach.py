@@ -1,24 +1,19 @@
-"""Asks each ECHONET device once whether it is there: a Get of its operation status (EPC 80).
+"""Whether a site's own ports are free, and whether each of its devices is there.
 
-For a site whose agent does not run; a running agent's own readings say more. Devices on other
-protocols are asked with ``edge-agent devices probe``.
+Devices of every protocol are asked through their own families, as the agent would; so the agent
+must not run. A running agent's own readings say more.
 """
 
 import socket
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
 
-from edge_agent.config.site import SiteConfig
-from protocols.echonet_lite.frame import Eoj, Esv, Frame, Property, decode_frame, encode_frame
-from protocols.vocabulary.errors import RemoteProtocolError
-
-OPERATION_STATUS: Final = 0x80
-DATAGRAMS_MAX: Final = 10_000
-TIMEOUT_S: Final = 2.0
-"""Where the configuration names none."""
-_CONTROLLER: Final = Eoj(0x05, 0xFF, 0x01)
-_DATAGRAM_BYTES: Final = 2048
+from edge_agent.config.site import DeviceConfig, SiteConfig
+from edge_agent.drivers.frames import NO_TAP
+from edge_agent.drivers.port import FoundDevice, Reading
+from edge_agent.technician.bench import told_by
+from edge_agent.technician.opening import open_devices
+from protocols.vocabulary.intervals import Clock
+from protocols.vocabulary.measurement import Quality
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,76 +25,74 @@ class Reached:
     detail: str
 
 
-def port_fault(config: SiteConfig) -> str:
-    """Say why the gateway's port cannot be had; empty if it can."""
-    echonet = config.echonet
-    if echonet is None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnPort:
+    """A port of the gateway that devices speak to."""
+
+    kind: socket.SocketKind
+    address: str
+    port: int
+
+    def __str__(self) -> str:
+        """``UDP 192.168.1.2:3610``."""
+        name = "UDP" if self.kind is socket.SOCK_DGRAM else "TCP"
+        return f"{name} {self.address}:{self.port}"
+
+    def fault(self) -> str:
+        """Say why the port cannot be had; empty if it can."""
+        with socket.socket(socket.AF_INET, self.kind) as endpoint:
+            if self.kind is socket.SOCK_STREAM:
+                endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                endpoint.bind((self.address, self.port))
+            except OSError as error:
+                return f"{self}: {error.strerror}"
         return ""
-    where = f"UDP {echonet.address}:{echonet.port}"
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as endpoint:
-        try:
-            endpoint.bind((echonet.address, echonet.port))
-        except OSError as error:
-            return f"{where}: {error.strerror}"
-    return ""
 
 
-def reach(config: SiteConfig, monotonic_ns: Callable[[], int]) -> tuple[Reached, ...]:
-    """Ask every ECHONET device, all at once, and wait for the configured time-out.
+def own_ports(config: SiteConfig) -> tuple[OwnPort, ...]:
+    """List the ports that a site's protocols need at the gateway."""
+    found = []
+    if config.echonet is not None:
+        found.append((socket.SOCK_DGRAM, config.echonet.address, config.echonet.port))
+    if config.bacnet is not None:
+        address = config.bacnet.address.partition("/")[0]
+        found.append((socket.SOCK_DGRAM, address, config.bacnet.port))
+    if config.ocpp is not None:
+        found.append((socket.SOCK_STREAM, config.ocpp.address, config.ocpp.port))
+    found += [
+        (socket.SOCK_STREAM, server.address, server.port)
+        for server in (config.ieee2030_5_server, config.openadr_vtn)
+        if server is not None
+    ]
+    return tuple(OwnPort(kind=kind, address=address, port=port) for kind, address, port in found)
 
-    Parameters
-    ----------
-    config : SiteConfig
-        The site.
-    monotonic_ns : callable
-        Monotonic time.
+
+async def reach(config: SiteConfig, clock: Clock) -> tuple[Reached, ...]:
+    """Look for every configured device and ask it for everything it has.
 
     Raises
     ------
-    OSError
-        If the gateway's port cannot be had.
+    ConfigError
+        If the agent runs, or a port cannot be had.
     """
-    echonet, devices = config.echonet, config.devices_of("echonet-lite")
-    if echonet is None:
-        return ()
-    answers: dict[tuple[str, Eoj], str] = {}
-    timeout_s = echonet.timeout_s or TIMEOUT_S
-    deadline_ns = monotonic_ns() + round(timeout_s * 1e9)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as endpoint:
-        endpoint.bind((echonet.address, echonet.port))
-        for number, device in enumerate(devices, start=1):
-            request = Frame(
-                tid=number,
-                seoj=_CONTROLLER,
-                deoj=Eoj.parse(device.eoj),
-                esv=Esv.GET,
-                properties=(Property(OPERATION_STATUS),),
-            )
-            endpoint.sendto(encode_frame(request), (device.address, echonet.port))
-        for _ in range(DATAGRAMS_MAX):
-            left_s = (deadline_ns - monotonic_ns()) / 1e9
-            if left_s <= 0.0 or len(answers) == len(devices):
-                break
-            endpoint.settimeout(left_s)
-            try:
-                data, (address, _port) = endpoint.recvfrom(_DATAGRAM_BYTES)
-                frame = decode_frame(data)
-            except TimeoutError:
-                break
-            except RemoteProtocolError:
-                continue
-            if frame.esv in {Esv.GET_RES, Esv.GET_SNA}:
-                refused = frame.esv is Esv.GET_SNA
-                answers[address, frame.seoj] = "answers, but refused" if refused else "answers"
+    async with open_devices(config, clock, NO_TAP) as driver:
+        found = {one.device_id: one for one in await driver.discover()}
+        values = await told_by(driver)
     return tuple(
-        _reached(
-            device.device_id,
-            answers.get((device.address, Eoj.parse(device.eoj))),
-            f"no answer from {device.address} within {timeout_s:g} s",
-        )
-        for device in devices
+        _reached(device, found.get(device.device_id), values.get(device.device_id, ()))
+        for device in config.devices
     )
 
 
-def _reached(device_id: str, answer: str | None, silence: str) -> Reached:
-    return Reached(device_id=device_id, ok=answer is not None, detail=answer or silence)
+def _reached(
+    device: DeviceConfig, found: FoundDevice | None, values: tuple[Reading, ...]
+) -> Reached:
+    if found is None:
+        where = device.address or device.identity or "anywhere"
+        detail = f"no answer from {where} ({device.protocol})"
+        return Reached(device_id=device.device_id, ok=False, detail=detail)
+    good = sum(value.quality is Quality.GOOD for _, value in values)
+    about = f", {found.about}" if found.about else ""
+    detail = f"answers at {found.address}{about}; {good} of {len(values)} values are good"
+    return Reached(device_id=device.device_id, ok=good > 0, detail=detail)

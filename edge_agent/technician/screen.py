@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from edge_agent.technician.doctor import DoctorReport
-from edge_agent.technician.history import Happening
+from edge_agent.technician.happening import Happening
 from edge_agent.technician.journals import JournalSummary
 from edge_agent.technician.moments import JST, age_text, shown
 from edge_agent.technician.plain import to_json

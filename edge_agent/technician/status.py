@@ -15,7 +15,8 @@ from edge_agent.journal.opening import writer_pid
 from edge_agent.journal.reader import JournalReader
 from edge_agent.journal.records import JournalStream
 from edge_agent.points.table import points_of
-from edge_agent.technician.history import History, Tick, happening_of
+from edge_agent.technician.happening import happening_of
+from edge_agent.technician.history import History, Tick
 from edge_agent.technician.why import EVENTS_AROUND, WhyPage, page_of
 from edge_agent.watchdog.lock import running_pid
 from protocols.vocabulary.errors import JournalError

@@ -13,11 +13,13 @@ from typing import Final
 
 from edge_agent.control.inputs import HeldSignal, ResourceRange
 from edge_agent.control.limits import Limit, Relaxed, in_order
-from edge_agent.technician.history import Happening, History, Outcome, Tick
+from edge_agent.technician.happening import Happening
+from edge_agent.technician.history import History, Outcome, Tick
 from edge_agent.technician.journals import ModeChange, mode_change
 from edge_agent.technician.moments import AskedTime
 from protocols.vocabulary.identifiers import ResourceId
 from protocols.vocabulary.intervals import utc_from_seconds
+from protocols.vocabulary.obligation import Obligation
 from protocols.vocabulary.setpoint import Setpoint
 
 OUTCOMES_WITHIN_CYCLES: Final = 15
@@ -29,6 +31,7 @@ REASONS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "share.signal": ("share of the obligation, by the dispatch signal", "義務分担(指令信号)"),
         "share.held": ("last share held: the signal is gone", "指令喪失: 最終分担を保持"),
         "share.profile": ("profile of the obligation", "義務の計画値に追従"),
+        "share.order": ("power ordered at the meter", "受電点電力の指令に追従"),
         "economy.plan": ("local economy by the plan", "経済運転(計画)"),
         "economy.tariff": ("local economy by the tariff, no plan", "経済運転(料金のみ)"),
         "mode.safe": ("SAFE: devices released to their own defaults", "安全側: 機器の既定に戻す"),
@@ -279,19 +282,25 @@ def _shares(tick: Tick) -> tuple[ShareLine, ...]:
     held = {
         item.obligation.obligation_id: item.obligation for item in tick.inputs.frame.commitments
     }
+    ordered = {item.obligation.obligation_id: item for item in tick.inputs.frame.meter_orders or ()}
     lines = []
     for share in tick.decision.shares:
-        obligation = held.get(share.obligation_id)
+        order = ordered.get(share.obligation_id)
+        obligation = held.get(share.obligation_id) if order is None else order.obligation
         lines.append(
             ShareLine(
                 obligation_id=share.obligation_id,
-                service="" if obligation is None else obligation.service.value,
+                service=_service(obligation) if order is None else order.source,
                 ends_at=None if obligation is None else obligation.interval.end,
                 power_w=share.power_w,
                 source=share.source.name,
             )
         )
     return tuple(lines)
+
+
+def _service(obligation: Obligation | None) -> str:
+    return "" if obligation is None else obligation.service.value
 
 
 def _resource(tick: Tick, resource_id: ResourceId, outcomes: Mapping[int, Outcome]) -> ResourceLine:

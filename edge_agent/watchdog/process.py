@@ -66,6 +66,22 @@ class WatchdogProcess:
             )
         return True
 
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for the watchdog that was started here to end, as it does after a clean stop.
+
+        Returns
+        -------
+        bool
+            False if it still runs.
+        """
+        if self._child is None:
+            return True
+        try:
+            self._child.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
     @property
     def pid(self) -> int | None:
         """Process id of the watchdog, None while none runs."""

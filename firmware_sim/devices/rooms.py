@@ -10,6 +10,7 @@ from firmware_sim.devices.contract import SimulatedDevice
 from firmware_sim.devices.echonet_lite.build import echonet_device
 from firmware_sim.devices.machine import Machine
 from firmware_sim.devices.machines import machine_of
+from firmware_sim.matrix import NOT_SIMULATED
 from protocols.templates.echonet_lite import EchonetWire
 from protocols.templates.template import Template
 from protocols.vocabulary.errors import ConfigError
@@ -72,8 +73,10 @@ def device_maker(protocol: str) -> DeviceMaker:
     Raises
     ------
     ConfigError
-        If its library is not installed.
+        If its library is not installed, or its devices are programs of others.
     """
+    if protocol in NOT_SIMULATED:
+        raise ConfigError(f"{protocol} is not simulated: let a client of another maker call")
     try:
         return _IMPORTS[protocol]()
     except ImportError as error:

@@ -20,8 +20,10 @@ EXPORT_JPY_PER_KWH: Final = 8.5
 EXPORT_LIMIT_W: Final = 3000.0
 """Less than the site's PV gives, so that limits are really set."""
 DEGRADATION_JPY_PER_KWH: Final = 6.0
+COMFORT_JPY_PER_KWH: Final = 20.0
+"""Less than a kWh out of a battery and more than one sold, so that loads are really moved."""
 _STORES: Final = frozenset({"battery", "ev-v2h"})
-CONTRACT_SHARE: Final = 0.1
+CONTRACT_SHARE: Final = 0.03
 """Part of what loads and chargers could take together that the contract allows; less than they
 take, so that limits are really set."""
 HOUSE_W: Final = 6_000.0
@@ -93,6 +95,8 @@ def _device(device: Templated, template: Template) -> list[str]:
         values["address"] = device.address
     if template.kind.value in _STORES:
         values["degradation_jpy_per_kwh"] = DEGRADATION_JPY_PER_KWH
+    elif template.nameplate.power_w_min < 0.0:
+        values["comfort_jpy_per_kwh"] = COMFORT_JPY_PER_KWH
     return _section("[devices]", **values)
 
 

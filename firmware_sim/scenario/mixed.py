@@ -7,8 +7,6 @@ from typing import Final
 from firmware_sim.physics.noise import between
 from firmware_sim.scenario.generate import DEFAULT_START, Plain
 from protocols.templates.catalogue import catalogue
-from protocols.templates.ocpp import OcppWire
-from protocols.templates.template import Template
 from protocols.vocabulary.errors import ConfigError
 from protocols.vocabulary.resource import ResourceKind
 
@@ -49,8 +47,7 @@ def make_site(
     ----------
     counts : mapping of str to int
         Devices by a name of :data:`NAMES`, at most :data:`DEVICES_MAX` of each. Templates of a
-        protocol are taken in turn, of chargers those first that tell a state of charge; a site
-        has one meter, so those of meters are left out.
+        protocol are taken in turn; a site has one meter, so those of meters are left out.
     seed : int
         Household, weather and states of charge.
     block : int
@@ -102,11 +99,6 @@ def make_site(
     }
 
 
-def _last_in_turn(template: Template) -> bool:
-    """Whether a charger tells no state of charge: the local economy only moves those that do."""
-    return isinstance(template.wire, OcppWire) and "SoC" not in template.wire.measurands
-
-
 def meter_address(block: int) -> str:
     """Address of the meter of a mixed site."""
     return f"127.{block}.{NETS['echonet']}.10"
@@ -118,14 +110,11 @@ def _devices(name: str, count: int, seed: int, *, block: int) -> list[Plain]:
         raise ConfigError(f"--devices: {name!r} is not one of {', '.join(NAMES)}")
     if not 1 <= count <= DEVICES_MAX:
         raise ConfigError(f"--devices {count}{name}: use 1 to {DEVICES_MAX}")
-    templates = sorted(
-        (
-            template
-            for template in catalogue().values()
-            if template.protocol == NAMES[name] and template.kind is not ResourceKind.METER
-        ),
-        key=_last_in_turn,
-    )
+    templates = [
+        template
+        for template in catalogue().values()
+        if template.protocol == NAMES[name] and template.kind is not ResourceKind.METER
+    ]
     if not templates:
         raise ConfigError(f"--devices {count}{name}: there is no template of that protocol")
     net = f"127.{block}.{NETS[name]}"

@@ -143,7 +143,10 @@ class Event:
     ``obligation_id``, ``version``, ``reason``), ``command.done``, ``command.refused`` (payload:
     ``sequence``, ``reason``), ``mode.changed``, ``alarm.raised``, ``alarm.cleared``,
     ``device.lost``, ``device.back``, ``agent.started``, ``agent.stopped``, ``cycle.skipped``,
-    ``watchdog.released``, ``primary.logged`` (one a second while primary reserve is given).
+    ``watchdog.released``, ``order.received``, ``order.started``, ``order.limited``,
+    ``order.ended``, ``order.refused`` (what became of an order by IEEE 2030.5 or OpenADR),
+    ``primary.logged`` (one a second while primary reserve is given; one a
+    minute is whole, the others tell ``changes`` from that of the second ``since``).
     A receipt is given again each time its message arrives again.
     """
 

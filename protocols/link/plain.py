@@ -8,7 +8,7 @@ escape from here.
 """
 
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Final, ParamSpec, TypeVar
 
 from protocols.link.fields import (
     IDENTIFIER,
@@ -56,6 +56,7 @@ from protocols.vocabulary.resource import Capability, Resource, ResourceKind
 
 MAX_RESOURCES = 256
 MAX_BREAKPOINTS = 1024
+_CAPABILITIES: Final = {capability.value: capability for capability in Capability}
 
 _Noun = TypeVar("_Noun")
 _Fields = ParamSpec("_Fields")
@@ -83,7 +84,6 @@ def resource_to_plain(resource: Resource) -> Plain:
 def resource_from_plain(plain: object) -> Resource:
     """Read a resource; capabilities that this program does not know are ignored."""
     values = fields(plain, 13, "resource")
-    known = {capability.value: capability for capability in Capability}
     names = [text(name, "capability") for name in items(values[12], "capabilities")]
     return _built(
         Resource,
@@ -99,7 +99,7 @@ def resource_from_plain(plain: object) -> Resource:
         soc_min=number(values[9], "resource soc_min"),
         soc_max=number(values[10], "resource soc_max"),
         default_power_w=number(values[11], "resource default_power_w"),
-        capabilities=frozenset(known[name] for name in names if name in known),
+        capabilities=frozenset(_CAPABILITIES[name] for name in names if name in _CAPABILITIES),
     )
 
 

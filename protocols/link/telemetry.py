@@ -6,11 +6,17 @@ times, the number of columns follows. Used by :mod:`protocols.link.wire` alone, 
 :func:`rows_per_message`.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
+import msgpack
 import numpy as np
+import numpy.typing as npt
 
 from protocols.link.fields import (
+    JOURNAL_ID,
+    MAX_INTEGER,
     MAX_MAGNITUDE,
     MAX_SECONDS,
     MAX_SEQUENCE,
@@ -20,8 +26,10 @@ from protocols.link.fields import (
     octets,
     refuse,
 )
-from protocols.link.messages import RESOURCE_COLUMNS, SITE_COLUMNS, Telemetry
+from protocols.link.messages import RESOURCE_COLUMNS, SITE_COLUMNS, Float32Block, Telemetry
+from protocols.vocabulary.arrays import IntArray
 from protocols.vocabulary.errors import LocalProtocolError
+from protocols.vocabulary.identifiers import JournalId
 
 MAX_MESSAGE_BYTES: Final = 65_536
 MAX_ROWS: Final = 200
@@ -32,6 +40,57 @@ _I8: Final = np.dtype("<i8")
 _F4: Final = np.dtype("<f4")
 _SITE: Final = len(SITE_COLUMNS)
 _PER_RESOURCE: Final = len(RESOURCE_COLUMNS)
+_TYPES: Final = [str, int, int, bytes, bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowBlock:
+    """Telemetry messages of one row each, of many sites, as columns.
+
+    Attributes
+    ----------
+    positions : list of int
+        Which message each row came in.
+    journal_ids : list of JournalId
+        By row.
+    sequences, layout_versions, times_s, signal_ids : IntArray
+        Shape (n,), as in :class:`protocols.link.messages.Telemetry`.
+    values : Float32Block
+        Shape (n, c).
+    """
+
+    positions: list[int]
+    journal_ids: list[JournalId]
+    sequences: IntArray
+    layout_versions: IntArray
+    times_s: IntArray
+    signal_ids: IntArray
+    values: Float32Block
+
+    def only(self, rows: Sequence[int]) -> "RowBlock":
+        """Keep some rows, in that order; the block itself if these are all."""
+        if len(rows) == len(self.positions):
+            return self
+        return RowBlock(
+            positions=[self.positions[row] for row in rows],
+            journal_ids=[self.journal_ids[row] for row in rows],
+            sequences=self.sequences[rows],
+            layout_versions=self.layout_versions[rows],
+            times_s=self.times_s[rows],
+            signal_ids=self.signal_ids[rows],
+            values=self.values[rows],
+        )
+
+    def message(self, row: int) -> Telemetry:
+        """One row as the message it came in."""
+        return Telemetry(
+            journal_id=self.journal_ids[row],
+            first_sequence=int(self.sequences[row]),
+            layout_version=int(self.layout_versions[row]),
+            times_s=self.times_s[row : row + 1],
+            signal_ids=self.signal_ids[row : row + 1],
+            values=self.values[row : row + 1],
+        )
 
 
 def rows_per_message(resources: int) -> int:
@@ -63,6 +122,96 @@ def telemetry_to_plain(message: Telemetry) -> list[object]:
         message.signal_ids.astype(_I8, copy=False).tobytes(),
         message.values.astype(_F4, copy=False).tobytes(),
     ]
+
+
+def decode_rows(payloads: Sequence[bytes], version: int) -> tuple[list[RowBlock], list[int]]:
+    """Decode many live messages at once.
+
+    Parameters
+    ----------
+    payloads : sequence of bytes
+        As they came on the topics ``up/tel``.
+    version : int
+        The version of the wire.
+
+    Returns
+    -------
+    tuple of list of RowBlock and list of int
+        A block for each width, and the positions of all other messages: of several rows, newer,
+        or wrong. What is wrong with those, :func:`protocols.link.wire.decode` says.
+    """
+    by_width: dict[int, _Read] = {}
+    rest = []
+    for position, payload in enumerate(payloads):
+        row = _one_row(payload, version)
+        if row is None:
+            rest.append(position)
+        else:
+            width = len(row[5])
+            by_width.setdefault(width, []).append((position, *row))
+    blocks = []
+    for read in by_width.values():
+        block = _block(read)
+        good = _plausible(block)
+        rest += [read[row][0] for row in np.flatnonzero(~good)]
+        if good.any():
+            blocks.append(block.only(np.flatnonzero(good).tolist()))
+    return blocks, sorted(rest)
+
+
+_Row = tuple[JournalId, int, int, bytes, bytes, bytes]
+_Read = list[tuple[int, JournalId, int, int, bytes, bytes, bytes]]
+
+
+def _one_row(payload: bytes, version: int) -> _Row | None:
+    """Return the fields of a message of one row; None for any other message."""
+    if len(payload) > MAX_MESSAGE_BYTES:
+        return None
+    try:
+        values = msgpack.unpackb(payload, raw=False, strict_map_key=True)
+    except (ValueError, TypeError, msgpack.UnpackException):
+        return None
+    if type(values) is not list or len(values) <= len(_TYPES) or values[0] != version:
+        return None
+    row = values[1 : 1 + len(_TYPES)]
+    if [type(value) for value in row] != _TYPES:
+        return None
+    journal, first, layout, times, signals, block = row
+    fits = _fits(journal, (first, layout), times, signals, block)
+    return (JournalId(journal), first, layout, times, signals, block) if fits else None
+
+
+def _fits(journal: str, counts: tuple[int, int], *blocks: bytes) -> bool:
+    """Whether the fields are those of one row."""
+    times, signals, values = map(len, blocks)
+    rest = (values - _SITE * _F4.itemsize) % (_PER_RESOURCE * _F4.itemsize)
+    return (
+        times == signals == _I8.itemsize
+        and values >= _SITE * _F4.itemsize
+        and not rest
+        and 1 <= counts[0] <= MAX_SEQUENCE
+        and 0 <= counts[1] <= MAX_INTEGER
+        and JOURNAL_ID.match(journal) is not None
+    )
+
+
+def _block(read: _Read) -> RowBlock:
+    positions, journals, sequences, layouts, times, signals, blocks = zip(*read, strict=True)
+    return RowBlock(
+        positions=list(positions),
+        journal_ids=list(journals),
+        sequences=np.array(sequences, dtype=np.int64),
+        layout_versions=np.array(layouts, dtype=np.int64),
+        times_s=np.frombuffer(b"".join(times), _I8),
+        signal_ids=np.frombuffer(b"".join(signals), _I8),
+        values=np.frombuffer(b"".join(blocks), _F4).reshape(len(read), -1),
+    )
+
+
+def _plausible(block: RowBlock) -> npt.NDArray[np.bool_]:
+    """Which rows hold what a row can hold, as :func:`telemetry_from_plain` judges."""
+    good = (block.times_s >= 0) & (block.times_s < MAX_SECONDS) & (block.signal_ids >= 0)
+    return np.asarray(good & ~(np.abs(block.values) > MAX_MAGNITUDE).any(axis=1))
 
 
 def telemetry_from_plain(values: list[object]) -> Telemetry:

@@ -77,6 +77,7 @@ VERSION: Final = 1
 MAX_COMMITMENTS: Final = 32
 MAX_RATE_PER_S: Final = 1_000_000
 MAX_SIGNATURE_BYTES: Final = 128
+_STREAM_NAMES: Final = {stream: stream.value for stream in Stream}
 
 
 def encode(message: Message) -> bytes:
@@ -349,7 +350,7 @@ def _to_state(values: list[object]) -> LinkState:
 
 
 def _from_streams(counts: Mapping[Stream, int]) -> dict[str, Plain]:
-    return {stream.value: count for stream, count in counts.items()}
+    return {_STREAM_NAMES[stream]: count for stream, count in counts.items()}
 
 
 def _streams(value: object, what: str) -> dict[Stream, int]:

@@ -14,8 +14,10 @@ from typing import Final
 
 from protocols.templates.bacnet import bacnet_wire
 from protocols.templates.echonet_lite import echonet_wire
+from protocols.templates.ieee2030_5 import ieee2030_5_wire
 from protocols.templates.modbus import modbus_wire
 from protocols.templates.ocpp import ocpp_wire
+from protocols.templates.openadr import openadr_wire
 from protocols.templates.sunspec import sunspec_wire
 from protocols.templates.table import Table, choice
 from protocols.templates.template import (
@@ -38,6 +40,8 @@ _WIRES: Final[Mapping[str, Callable[[Table], Wire]]] = {
     "modbus": modbus_wire,
     "bacnet": bacnet_wire,
     "ocpp": ocpp_wire,
+    "ieee2030.5": ieee2030_5_wire,
+    "openadr": openadr_wire,
 }
 PROTOCOLS: Final = tuple(_WIRES)
 _POWER_W: Final = 1e7

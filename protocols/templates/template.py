@@ -11,12 +11,14 @@ from dataclasses import dataclass
 
 from protocols.templates.bacnet import BacnetWire
 from protocols.templates.echonet_lite import EchonetWire
+from protocols.templates.ieee2030_5 import Ieee2030_5Wire
 from protocols.templates.modbus import ModbusWire
 from protocols.templates.ocpp import OcppWire
+from protocols.templates.openadr import OpenAdrWire
 from protocols.templates.sunspec import SunspecWire
 from protocols.vocabulary.resource import ResourceKind
 
-Wire = EchonetWire | SunspecWire | ModbusWire | BacnetWire | OcppWire
+Wire = EchonetWire | SunspecWire | ModbusWire | BacnetWire | OcppWire | Ieee2030_5Wire | OpenAdrWire
 
 
 class LeaseMechanism(enum.Enum):
@@ -187,5 +189,5 @@ class Template:
 
     @property
     def protocol(self) -> str:
-        """Name of the driver: ``echonet-lite``, ``sunspec``, ``modbus``, ``bacnet``, ``ocpp``."""
+        """Name of the driver: ``echonet-lite``, ``sunspec``, ``ocpp``, ``ieee2030.5`` and so on."""
         return self.wire.protocol

@@ -12,7 +12,10 @@ CHANCE = {"random", "secrets", "uuid"}
 """Modules whose every use is chance; and ``os.urandom``, ``numpy.random``."""
 
 WIRING = {
+    "cloud_coordinator/commands/ieee2030_5.py",
+    "cloud_coordinator/commands/openadr.py",
     "cloud_coordinator/main.py",
+    "cloud_coordinator/process.py",
     "edge_agent/main.py",
     "edge_agent/watchdog/__main__.py",
     "firmware_sim/main.py",
@@ -27,7 +30,19 @@ MAY_DRAW = {
     "cloud_coordinator/gateway/mqtt_bus.py": "a client id that no other connection has",
     "edge_agent/drivers/bacnet/family.py": "the first invoke id and subscription; no decision",
     "edge_agent/drivers/echonet_lite/family.py": "the first transaction number; tests pass it",
+    "edge_agent/northbound/ieee2030_5/client.py": "the default of an argument; tests pass it",
+    "edge_agent/northbound/openadr/ven.py": "the default of an argument; tests pass it",
     "edge_agent/journal/journal.py": "the default of an argument, for the id of a new journal",
+    "firmware_sim/bench_der/polls.py": "nonces of a load's signatures; no decision",
+    "edge_agent/drivers/ieee2030_5/family.py": "the shell of a role: a seed nobody can guess",
+    "edge_agent/drivers/ieee2030_5/notifier.py": "the shell of a role: pauses between tries",
+    "edge_agent/drivers/openadr/desk.py": "the shell of a role: identifiers nobody can guess",
+    "cloud_coordinator/commands/allocation_bench/fleets.py": "a benchmark, from a fixed seed",
+    "cloud_coordinator/commands/cycle.py": "a benchmark, from a fixed seed",
+    "cloud_coordinator/gateway/cycle.py": "costs of a measured decision, from a fixed seed",
+    "firmware_sim/fleet/outages.py": "drawn from the run's seed, so the same each time",
+    "firmware_sim/fleet/plant.py": "drawn from the run's seed, so the same each time",
+    "firmware_sim/fleet/run.py": "drawn from the run's seed, so the same each time",
     "firmware_sim/demo/plan.py": "drawn from the run's seed, so the same each time",
     "firmware_sim/demo/signal_file.py": "drawn from the run's seed, so the same each time",
 }

@@ -12,9 +12,11 @@ ROOT = Path(__file__).parents[2]
 ALLOWED = {
     "aiomqtt", "bacpypes3", "ocpp", "onnxruntime", "osqp", "pydantic", "pymodbus", "pysunspec2",
     "rich", "scipy", "sqlite-utils", "structlog", "typer", "websockets",
+    # IEEE 2030.5 and OpenADR on the gateway: HTTP over mutual TLS
+    "aiohttp",
 }  # fmt: skip
 OURS = {"protocols", "models", "firmware_sim", "edge_agent", "cloud_coordinator", "vpp"}
-WITH = {"pydantic_core": {"pydantic"}}
+WITH = {"pydantic_core": {"pydantic"}, "yarl": {"aiohttp"}}
 """Packages that another one brings as a part of its own interface."""
 
 

@@ -67,20 +67,22 @@ WATTS = st.floats(-20_000.0, 20_000.0)
 
 @st.composite
 def bindings(draw: st.DrawFn, number: int) -> Binding:
-    """Draw a battery, charger or PV."""
-    kind = draw(st.sampled_from(["battery", "charger", "pv"]))
+    """Draw a battery, charger, PV or load."""
+    kind = draw(st.sampled_from(["battery", "charger", "pv", "load"]))
     name = f"d-{number}"
     up = draw(st.floats(1.0, 8000.0))
-    store = kind != "pv"
+    store = kind in {"battery", "charger"}
+    takes_limit = kind == "pv" or (kind == "load" and draw(st.booleans()))
     low, high = draw(st.floats(0.0, 0.5)), draw(st.floats(0.5, 1.0))
-    takes = Capability.TAKES_SETPOINT if store else Capability.TAKES_LIMIT
+    takes = Capability.TAKES_LIMIT if takes_limit else Capability.TAKES_SETPOINT
+    least = kind == "load" and draw(st.booleans())
     return Binding(
         resource=Resource(
             resource_id=ResourceId(f"{SITE}/{name}"),
             site_id=SITE,
             kind=ResourceKind.BATTERY if store else ResourceKind.PV,
-            power_w_min=-draw(st.floats(1.0, 8000.0)) if store else 0.0,
-            power_w_max=0.0 if kind == "charger" else up,
+            power_w_min=0.0 if kind == "pv" else -draw(st.floats(1.0, 8000.0)),
+            power_w_max=0.0 if kind in {"charger", "load"} else up,
             ramp_w_per_s=draw(st.sampled_from([10.0, 1000.0, math.inf])),
             energy_wh_capacity=draw(st.floats(100.0, 50_000.0)) if store else 0.0,
             efficiency_charge=draw(st.floats(0.7, 1.0)),
@@ -92,6 +94,8 @@ def bindings(draw: st.DrawFn, number: int) -> Binding:
         power_point=PointId(f"{name}.power_w"),
         soc_point=PointId(f"{name}.soc") if store else None,
         degradation_jpy_per_kwh=draw(st.floats(0.0, 20.0)),
+        comfort_jpy_per_kwh=draw(st.floats(0.0, 100.0)) if kind == "load" else None,
+        least_point=PointId(f"{name}.power_w_max") if least else None,
     )
 
 
@@ -182,6 +186,7 @@ def frames(draw: st.DrawFn) -> Frame:
     found = tuple(draw(bindings(number)) for number in range(count))
     points = [METER, *(b.power_point for b in found)]
     points += [b.soc_point for b in found if b.soc_point is not None]
+    points += [b.least_point for b in found if b.least_point is not None]
     award = commitment(draw(st.floats(0.0, 9000.0)), draw(WATTS))
     return Frame(
         site_id=SITE,
@@ -301,11 +306,25 @@ def test_the_order_of_limits_does_not_matter(day: list[CycleInputs], drawn) -> N
 @settings(max_examples=100, deadline=None)
 @given(days())
 def test_an_emergency_stop_means_zero_for_everybody(day: list[CycleInputs]) -> None:
-    """One device would run on after the button was pressed."""
+    """One device would run on after the button was pressed, or a load be told what it cannot.
+
+    Only what protects a device itself is stronger.
+    """
     state = ControlState()
     for inputs in day:
+        leasts = {
+            b.resource.resource_id: inputs.image.value(b.least_point)
+            for b in inputs.frame.bindings
+            if b.least_point is not None
+        }
         resources = [b.resource for b in inputs.frame.bindings]
         stop = emergency_stop(resources, source="button")
-        stopped = replace(inputs, frame=replace(inputs.frame, limits=(*inputs.frame.limits, *stop)))
+        weaker = [one for one in inputs.frame.limits if one.authority > Authority.EMERGENCY_STOP]
+        stopped = replace(inputs, frame=replace(inputs.frame, limits=(*weaker, *stop)))
         decision, state = decide(stopped, state)
-        assert all(setpoint.power_w == 0.0 for setpoint in decision.setpoints)
+        for setpoint in decision.setpoints:
+            least_w = leasts.get(setpoint.resource_id)
+            if least_w is None or not least_w < 0.0:
+                assert setpoint.power_w == 0.0
+            else:
+                assert setpoint.power_w <= 0.0

@@ -14,6 +14,7 @@ from edge_agent.cycle.advice import PLAN_STEP_S, PLAN_STEPS, Advice
 from edge_agent.cycle.agent import Agent
 from edge_agent.cycle.memory import HeldMemory, load_memory
 from edge_agent.cycle.parts import AgentParts
+from edge_agent.cycle.site_orders import SiteOrders
 from edge_agent.drivers.port import Reading, WriteOutcome, WriteState
 from edge_agent.forecast.persistence import PersistenceForecaster
 from edge_agent.forecast.port import Grid
@@ -22,6 +23,9 @@ from edge_agent.journal.journal import Journal
 from edge_agent.journal.records import Draft, JournalStream
 from edge_agent.link.inbox import Inbox
 from edge_agent.link.site_link import SiteLink
+from edge_agent.northbound.judge import SiteJudge
+from edge_agent.northbound.scaling import SiteFacts
+from edge_agent.northbound.signals import package_signals
 from edge_agent.points.table import points_of
 from protocols.link.messages import Command
 from protocols.link.orders import Liveness
@@ -205,6 +209,11 @@ async def _live(tmp_path: Path) -> tuple[Battery, Disk, Journal]:
         link=link(),
         advice=Advice(forecaster),
         heartbeat=SimpleNamespace(beat=lambda: None),
+        orders=SiteOrders(
+            config.site_id,
+            SiteJudge(package_signals(), SiteFacts(resources=(), contract_import_w=1.0)),
+            (),
+        ),
     )
     stop = asyncio.Event()
     running = asyncio.create_task(Agent(parts, held).run(stop))

@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +16,8 @@ from cloud_coordinator.gateway.broker import EmbeddedBroker
 from cloud_coordinator.gateway.broker_config import BrokerSettings
 from cloud_coordinator.gateway.bus import Bus
 from cloud_coordinator.gateway.connect import connect_bus
-from cloud_coordinator.gateway.link import LinkGateway, LinkPorts
+from cloud_coordinator.gateway.link import LinkGateway
+from cloud_coordinator.gateway.link_ports import LinkPorts
 from cloud_coordinator.store.history import History
 from cloud_coordinator.store.registry import Registry
 from cloud_coordinator.store.telemetry import TelemetrySettings, TelemetryStore
@@ -30,6 +31,7 @@ from protocols.link.messages import (
     Stream,
     Telemetry,
 )
+from protocols.link.telemetry import RowBlock
 from protocols.link.topics import TopicKind, Topics, parse_topic
 from protocols.link.wire import decode, encode
 from protocols.vocabulary.commitment import Commitment
@@ -61,6 +63,12 @@ class Taker:
 
     def live(self, site_id: SiteId, telemetry: Telemetry) -> bool:
         return True
+
+    def live_rows(self, sites: Sequence[SiteId], block: RowBlock) -> None:
+        pass
+
+    def settle(self) -> None:
+        pass
 
     def event(self, site_id: SiteId, event: Event) -> None:
         pass
@@ -151,7 +159,12 @@ async def coordinator(data: Path, broker: EmbeddedBroker) -> AsyncIterator[Telem
     registry = Registry.open(data / "registry.sqlite")
     store = TelemetryStore(TelemetrySettings(root=data / "history"), clock)
     bus = await connect_bus(broker.url)
-    ports = LinkPorts(telemetry=store, entries=registry.progress, events=registry.events)
+    ports = LinkPorts(
+        telemetry=store,
+        entries=registry.progress,
+        events=registry.events,
+        batching=registry.database,
+    )
     epoch = registry.epochs.next_epoch("partitions")
     gateway = LinkGateway(bus, ports, epoch=epoch, clock=clock)
     await gateway.start(Taker())

@@ -164,6 +164,19 @@ def test_a_slip_is_one_line(
     assert capsys.readouterr().err.strip().splitlines()[-1] == f"edge-agent: {cause}"
 
 
+def test_doctor_asks_every_device(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """If it fails, a battery that is unplugged is found only when it is needed."""
+    words = ["doctor", "--devices", "--json", "--config"]
+    assert run_app(_Clock(), [*words, str(folder / "site.toml")]) == 0
+    checks = {one["name"]: one for one in json.loads(capsys.readouterr().out)["checks"]}
+    assert checks["device battery-1"]["detail"].startswith("answers at 127.7.1.12, maker ")
+    assert checks["port"]["detail"] == "UDP 127.7.1.1:3610 free"
+    assert run_app(_Clock(), [*words, str(folder / "two.toml")]) == 1
+    checks = {one["name"]: one for one in json.loads(capsys.readouterr().out)["checks"]}
+    assert checks["device battery-1"]["ok"]
+    assert checks["device battery-2"]["detail"] == "no answer from 127.7.1.13 (echonet-lite)"
+
+
 def test_templates_say_how_far_they_were_checked(capsys: pytest.CaptureFixture[str]) -> None:
     """If it fails, nobody can tell a verified product family from a guess."""
     assert run_app(_Clock(), ["devices", "templates", "--json"]) == 0

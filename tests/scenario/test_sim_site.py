@@ -39,6 +39,8 @@ def test_devices_of_every_protocol_and_the_journal_agree(tmp_path: Path) -> None
     for counts in told["protocols"].values():
         assert counts["applied"] > 0
         assert counts["good"] > 0
+    for load in ("bacnet-01", "bacnet-06", "ocpp-01", "ocpp-02"):
+        assert told["devices"][load]["applied"] > 0, "it takes a limit and tells no state of charge"
     assert told["cycle_ms"]["p999"] > 0.0
     assert told["agent_cpu_share"] > 0.0
     truth = (out / "truth" / "sunspec-01.jsonl").read_text().splitlines()

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from edge_agent.config.site import DeviceConfig
 from edge_agent.drivers.bacnet.stack import Answer, Asked, Refusal
 from edge_agent.drivers.bacnet.values import Value
 from edge_agent.drivers.port import Reading
-from edge_agent.points.table import LIMIT_W, QUANTITIES, SETPOINT_W, point_id
+from edge_agent.points.table import LIMIT_W, POWER_W_MAX, QUANTITIES, SETPOINT_W, point_id
 from protocols.bacnet.command import Meaning, Scale, level_share, value_power_w
 from protocols.bacnet.objects import ObjectId, Property
 from protocols.bacnet.status import StatusFlags, status_flags, unusable
@@ -21,6 +21,8 @@ from protocols.vocabulary.measurement import Measurement, Quality
 
 BATCH: Final = 16
 """Properties asked in one request before a device has shown that it takes fewer."""
+SAY_AGAIN: Final = timedelta(seconds=30)
+"""How old may be what has not changed: how far a load can be held down."""
 _NO_UNITS: Final = 95
 _SETTINGS: Final = {
     Meaning.SETPOINT: SETPOINT_W,
@@ -28,6 +30,7 @@ _SETTINGS: Final = {
     Meaning.SHED: LIMIT_W,
 }
 """Point of what is commanded; on and off, and a shifted temperature, are no power."""
+_HOLDS_DOWN: Final = frozenset({Meaning.LIMIT, Meaning.SHED, Meaning.SETPOINT_SHIFT})
 _NOTHING_SAID: Final = Refusal("not answered")
 
 
@@ -259,6 +262,24 @@ class BacnetDevice:
             share = level_share(value, command.levels)
             return None if share is None else command.sign * share * scale.rating_w + 0.0
         return value_power_w(value, scale)
+
+    def say_least(self, *, movable: bool, at: datetime) -> None:
+        """Tell how far a load can be held down: to its rating, where it may not be moved now."""
+        command = self.command
+        if command is None or command.sign > 0.0 or command.meaning not in _HOLDS_DOWN:
+            return
+        least_w = rated_w = self.power_w_bounds()[0]
+        if movable and command.levels:
+            least_w = rated_w * min(level.share for level in command.levels)
+        elif movable:
+            bounds = self.objects[command.object_id].bounds
+            least_w = min(value_power_w(bounds[0], self.scale(command)), 0.0)
+        least_w = max(least_w, rated_w)
+        said = self.latest.get(POWER_W_MAX)
+        if said is not None and said.value == least_w and at - said.measured_at < SAY_AGAIN:
+            return
+        if POWER_W_MAX in {spec.quantity for spec in QUANTITIES[self.config.kind]}:
+            self.say(POWER_W_MAX, least_w, cause="", at=at)
 
     def say(self, quantity: str, value: float | None, *, cause: str, at: datetime) -> None:
         """Make a measurement; one with a cause has no value."""

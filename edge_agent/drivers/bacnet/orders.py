@@ -197,6 +197,8 @@ class BacnetOrders:
     async def guard(self) -> None:
         """Give back what is left over of ours, and a command while comfort is not kept.
 
+        Also tells how far the device can be held down now.
+
         Raises
         ------
         DeviceError, RemoteProtocolError
@@ -204,11 +206,17 @@ class BacnetOrders:
         """
         device = self._device
         known = device.objects.get(self._command.object_id)
-        if known is None or known.wrong or self._slot() is None:
+        if known is None or known.wrong:
+            return
+        cause = self._parts.comfort.cause()
+        array = device.array or ()
+        held = bool(device.hindered) or stronger(array, device.priority) is not None
+        device.say_least(movable=not cause and not held, at=self._parts.clock.now())
+        if self._slot() is None:
             return
         if not device.ours:
             await self._relinquish("nobody here commanded it")
-        elif not device.lasting and (cause := self._parts.comfort.cause()):
+        elif not device.lasting and cause:
             await self._relinquish(cause)
 
     async def shut(self) -> None:

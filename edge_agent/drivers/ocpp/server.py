@@ -24,10 +24,11 @@ from websockets.typing import Subprotocol
 
 from edge_agent.drivers.frames import FrameTap
 from edge_agent.drivers.ocpp.charger import Charger, Nameplate, nameplate_of
-from edge_agent.drivers.ocpp.door import Pace, identity_of, presents
+from edge_agent.drivers.ocpp.door import identity_of, presents
 from edge_agent.drivers.ocpp.library_log import library_log
 from edge_agent.drivers.ocpp.link import Answer, ChargerLink, LinkTerms
 from edge_agent.drivers.port import FoundDevice
+from edge_agent.transports.pace import Pace
 from protocols.ocpp.states import SUBPROTOCOLS
 from protocols.ocpp.words import Words, time_text
 from protocols.vocabulary.errors import ConfigError

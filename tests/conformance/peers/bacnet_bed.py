@@ -42,7 +42,7 @@ class Book:
         return tuple(self.held.values())
 
 
-class _Ledger:
+class Ledger:
     """Counts nothing and allows everything."""
 
     def spend(self, resource_id: ResourceId, writes: int, budget: int | None) -> bool:
@@ -146,7 +146,7 @@ address = "{device}"
         path.write_text(text, encoding="utf-8")
         config = load_config(path)
     held = Book() if book is None else book
-    ports = FamilyPorts(clock=SystemClock(), book=held, ledger=_Ledger(), tap=NO_TAP)
+    ports = FamilyPorts(clock=SystemClock(), book=held, ledger=Ledger(), tap=NO_TAP)
     family = await open_family(config, ports)
     assert family is not None
     running = asyncio.ensure_future(family.run())

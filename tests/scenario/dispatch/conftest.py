@@ -38,7 +38,7 @@ from protocols.vocabulary.identifiers import (
     ZoneId,
 )
 from protocols.vocabulary.intervals import Interval, utc_from_seconds
-from protocols.vocabulary.obligation import Service
+from protocols.vocabulary.obligation import Obligation, Service
 from protocols.vocabulary.offer import DispatchSignal, OfferCurve, share
 
 ZONE = ZoneId("tokyo")
@@ -83,6 +83,10 @@ class MemoryStores:
 
     def save_award(self, award: AwardRecord) -> None:
         self.award_records[award.obligation.obligation_id] = award
+
+    def save_state(self, obligation: Obligation) -> None:
+        known = self.award_records[obligation.obligation_id]
+        self.award_records[obligation.obligation_id] = replace(known, obligation=obligation)
 
     def save_child_state(self, child: ChildState) -> None:
         self.children[child.obligation_id] = child

@@ -417,7 +417,10 @@ class Kit:
     east = EAST
     west = replace(EAST, nominal_hz=60.0, dead_band_hz=0.012)
     polled = PolledSite
+    physical = PhysicalSite
+    clock = VirtualClock
     replace = staticmethod(replace)
+    run_virtual = staticmethod(run_virtual)
     commitment = staticmethod(commitment)
 
     def __init__(self, folder: Path) -> None:

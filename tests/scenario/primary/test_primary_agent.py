@@ -13,6 +13,7 @@ from edge_agent.cycle.advice import PLAN_STEP_S, PLAN_STEPS, Advice
 from edge_agent.cycle.agent import Agent
 from edge_agent.cycle.memory import AgentMemory, HeldMemory
 from edge_agent.cycle.parts import AgentParts
+from edge_agent.cycle.site_orders import SiteOrders
 from edge_agent.forecast.persistence import PersistenceForecaster
 from edge_agent.forecast.port import Grid
 from edge_agent.image.image import LatestValues
@@ -21,6 +22,9 @@ from edge_agent.journal.reader import JournalReader
 from edge_agent.journal.records import JournalStream
 from edge_agent.link.inbox import Inbox
 from edge_agent.link.site_link import SiteLink
+from edge_agent.northbound.judge import SiteJudge
+from edge_agent.northbound.scaling import SiteFacts
+from edge_agent.northbound.signals import package_signals
 from edge_agent.points.table import points_of
 from edge_agent.technician.history import History
 from edge_agent.technician.primary_record import logged_rows, summary_of
@@ -71,6 +75,11 @@ async def _live(kit: Any, journal: Journal, *, clock: Started, config: Any) -> A
         link=_quiet_link(),
         advice=Advice(PersistenceForecaster(grid=Grid(step_s=PLAN_STEP_S, steps=PLAN_STEPS))),
         heartbeat=SimpleNamespace(beat=lambda: None),
+        orders=SiteOrders(
+            config.site_id,
+            SiteJudge(package_signals(), SiteFacts(resources=(), contract_import_w=1.0)),
+            (),
+        ),
     )
     stop = asyncio.Event()
     running = asyncio.create_task(Agent(parts, held).run(stop))
@@ -89,18 +98,21 @@ def test_the_agent_lends_logs_replays_and_gives_back(kit: Any) -> None:
     site = asyncio.run(_live(kit, journal, clock=clock, config=config))
     events = journal.read(JournalStream.EVENT, 1, journal.last(JournalStream.EVENT))
     journal.close()
-    logged = [msgpack.unpackb(one.payload) for one in events if one.kind == "primary.logged"]
-    assert len(logged) >= SECONDS - 2
+    written = [msgpack.unpackb(one.payload) for one in events if one.kind == "primary.logged"]
+    assert len(written) >= SECONDS - 2
+    assert ["since" in one for one in written] == [False] + [True] * (len(written) - 1)
+    reader = JournalReader(config.journal_path)
+    logged = logged_rows(reader, seconds=100)
+    assert len(logged) == len(written)
     assert logged[-1]["frequency_hz"] == 49.9
     assert logged[-1]["asked_w"] == 200.0
     assert logged[-1]["samples"] >= 5
     assert abs(logged[-1]["power_w"] - 200.0) < 50.0
     assert {one.reason for one in site.writes} == {"primary.droop"}
     assert [str(name) for name in site.released] == ["site-001/battery-1"], "given back at the end"
-    reader = JournalReader(config.journal_path)
     history = History(reader)
     found = replay(history, history.cycles())
-    summary = summary_of(logged_rows(reader, seconds=100))
+    summary = summary_of(logged)
     reader.close()
     assert found.replayed >= SECONDS - 1
     assert found.differing == 0, found.differences

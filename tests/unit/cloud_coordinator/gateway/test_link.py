@@ -1,7 +1,8 @@
 """The link's shell: what a site sends is stored, answered and acknowledged, or refused."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgpack
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 
 from cloud_coordinator.gateway.bus import BusStatistics, MessageCallback
-from cloud_coordinator.gateway.link import LinkGateway, LinkPorts
+from cloud_coordinator.gateway.link import LinkGateway
+from cloud_coordinator.gateway.link_ports import LinkPorts
 from cloud_coordinator.services.records import EventQuery, EventRecord, OfferRequest
 from protocols.link.messages import (
     Acknowledgement,
@@ -25,6 +27,7 @@ from protocols.link.messages import (
     Stream,
     Telemetry,
 )
+from protocols.link.telemetry import RowBlock
 from protocols.link.topics import TopicKind, Topics, parse_topic, signal_topic
 from protocols.link.wire import decode, encode
 from protocols.vocabulary.arrays import column
@@ -107,6 +110,10 @@ class FakeTelemetry:
         self.rows += [(site_id, n) for n in range(telemetry.first_sequence, last + 1)]
         self._received[(site_id, telemetry.journal_id)] = last
 
+    def append_rows(self, sites: Sequence[SiteId], block: RowBlock) -> None:
+        for row, site_id in enumerate(sites):
+            self.append(site_id, block.message(row))
+
     def flush(self) -> None:
         if self.failing:
             message = "disk full"
@@ -147,6 +154,22 @@ class FakeEvents:
         return self.records
 
 
+class FakeBatching:
+    """Transactions that can be refused as a whole."""
+
+    def __init__(self) -> None:
+        self.failing = False
+        self.begun = 0
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        self.begun += 1
+        yield
+        if self.failing:
+            message = "disk full"
+            raise StoreError(message)
+
+
 class FakeTaker:
     """The use cases behind the link."""
 
@@ -158,6 +181,8 @@ class FakeTaker:
         self.owed: tuple[Commitment, ...] = ()
         self.signal: DispatchSignal | None = None
         self.failing = False
+        self.blocks: list[tuple[SiteId, ...]] = []
+        self.settled = 0
 
     def hello(self, hello: Hello) -> None:
         self.hellos.append(hello)
@@ -165,6 +190,13 @@ class FakeTaker:
     def live(self, site_id: SiteId, telemetry: Telemetry) -> bool:
         self.lives.append(telemetry.first_sequence + len(telemetry.times_s) - 1)
         return True
+
+    def live_rows(self, sites: Sequence[SiteId], block: RowBlock) -> None:
+        self.blocks.append(tuple(sites))
+        self.lives += block.sequences.tolist()
+
+    def settle(self) -> None:
+        self.settled += 1
 
     def event(self, site_id: SiteId, event: Event) -> None:
         if self.failing:
@@ -188,11 +220,17 @@ class World:
     def __init__(self) -> None:
         self.clock, self.bus, self.taker = Clock(), FakeBus(), FakeTaker()
         self.telemetry, self.entries, self.events = FakeTelemetry(), FakeEntries(), FakeEvents()
+        self.batching = FakeBatching()
         self.gateway = self.restart(epoch=3)
 
     def restart(self, *, epoch: int) -> LinkGateway:
         """Begin a new run on the same store, as after a kill."""
-        ports = LinkPorts(telemetry=self.telemetry, entries=self.entries, events=self.events)
+        ports = LinkPorts(
+            telemetry=self.telemetry,
+            entries=self.entries,
+            events=self.events,
+            batching=self.batching,
+        )
         self.gateway = LinkGateway(self.bus, ports, epoch=epoch, clock=self.clock)
         asyncio.run(self.gateway.start(self.taker))
         return self.gateway

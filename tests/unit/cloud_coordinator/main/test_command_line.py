@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cloud_coordinator.main import EXIT_BAD_INPUT, main, parse_address
+from cloud_coordinator.main import EXIT_BAD_INPUT, main
+from cloud_coordinator.process import parse_address
 from protocols.vocabulary.errors import ConfigError
 
 
@@ -24,6 +25,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         (["--mqtt-port", "70000"], "--mqtt-port"),
         (["--http", "8080"], "--http"),
         (["--http", "127.0.0.1:0", "--broker", "ftp://x"], "ftp://x"),
+        (["--openadr-ven", "/none.toml"], "/none.toml"),
         (["--http", "127.0.0.1:0", "--nats-server", "/bin/true"], "/bin/true"),
     ],
 )

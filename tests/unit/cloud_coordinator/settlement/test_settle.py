@@ -8,6 +8,7 @@ import pytest
 
 from cloud_coordinator.market.bands import CommandStep
 from cloud_coordinator.market.rules import load_rule_book
+from cloud_coordinator.settlement.assessing import Ruling
 from cloud_coordinator.settlement.records import (
     AwardTermsOf,
     DeliveredRows,
@@ -21,7 +22,8 @@ from protocols.vocabulary.obligation import Service
 
 START = datetime(2026, 7, 22, tzinfo=UTC)
 FIRST = int(START.timestamp())
-RULE = load_rule_book().rule("seed-internal", Service.SECONDARY_1, date(2026, 7, 22))
+BOOK = load_rule_book()
+RULING = Ruling(rule=BOOK.settling(Service.SECONDARY_1, date(2026, 7, 22)))
 PROMISE = Promise(steps=(CommandStep(at_s=float(FIRST), power_w=1000.0),))
 
 
@@ -36,6 +38,8 @@ def terms(seconds: int = 3600) -> AwardTermsOf:
         price_jpy_per_kw_30min=Decimal("10.50"),
         sites=(SiteId("site-b"), SiteId("site-a")),
         child_w=(600.0, 400.0),
+        available_w=(1000.0,) * -(-seconds // 1800),
+        final_at=START + timedelta(days=2),
     )
 
 
@@ -57,7 +61,7 @@ def without(kept: DeliveredRows, mask: np.ndarray) -> DeliveredRows:
 
 
 def made(delivered: DeliveredRows, seconds: int = 3600) -> Statement:
-    return settle(terms(seconds), PROMISE, delivered, rule=RULE)
+    return settle(terms(seconds), PROMISE, delivered, ruling=RULING)
 
 
 def test_perfect_hour() -> None:

@@ -248,9 +248,11 @@ def test_a_command_counts_once_and_comes_in_order(path: Path) -> None:
                 power_w=power_w,
                 clipped_w=power_w,
                 received_at=START,
+                source="openadr/vtn/1/event",
             )
         )
     found = registry.commands.commands(AWARD)
+    assert {c.source for c in found} == {"openadr/vtn/1/event"}
     assert [(c.issued_at, c.power_w) for c in found] == [
         (START, 1.0),
         (START + timedelta(seconds=60), 5.0),

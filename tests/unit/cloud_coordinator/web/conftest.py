@@ -51,7 +51,7 @@ from protocols.vocabulary.identifiers import (
     ZoneId,
 )
 from protocols.vocabulary.intervals import Interval, utc_from_seconds
-from protocols.vocabulary.obligation import Service
+from protocols.vocabulary.obligation import Obligation, Service
 from protocols.vocabulary.offer import DispatchSignal, OfferCurve
 from protocols.vocabulary.resource import Capability, Resource, ResourceKind
 
@@ -88,6 +88,10 @@ class AwardMemory:
     def save_award(self, award: AwardRecord) -> None:
         self.award_writes += 1
         self.award_records[award.obligation.obligation_id] = award
+
+    def save_state(self, obligation: Obligation) -> None:
+        known = self.award_records[obligation.obligation_id]
+        self.award_records[obligation.obligation_id] = replace(known, obligation=obligation)
 
     def save_child_state(self, child: ChildState) -> None:
         pass

@@ -1,5 +1,6 @@
 """A site on paper: inputs for decide, and a pure plant that answers its setpoints."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -91,6 +92,25 @@ def photovoltaic(name: str = "pv-1", power_w_max: float = 5000.0) -> Binding:
     )
 
 
+def sink(name: str = "hvac-1", **changes: object) -> Binding:
+    """Binding of a 10 kW load that takes a ceiling, without a state of charge."""
+    fields: dict[str, object] = {
+        "resource_id": ResourceId(f"{SITE}/{name}"),
+        "site_id": SITE,
+        "kind": ResourceKind.LOAD,
+        "power_w_min": -10_000.0,
+        "power_w_max": 0.0,
+        "ramp_w_per_s": float("inf"),
+        "capabilities": frozenset({Capability.READS_POWER, Capability.TAKES_LIMIT}),
+    }
+    return Binding(
+        resource=Resource(**(fields | changes)),  # type: ignore[arg-type]
+        power_point=PointId(f"{name}.power_w"),
+        comfort_jpy_per_kwh=60.0,
+        least_point=PointId(f"{name}.power_w_max"),
+    )
+
+
 def commitment(
     *,
     baseline_w: float = -1000.0,
@@ -179,10 +199,15 @@ class Device:
     gain: float = 1.0
     available_w: float = 0.0
     deaf: bool = False
+    least_w: float = 0.0
+    levels_w: tuple[float, ...] = ()
 
     def step(self) -> None:
         """One second of physics."""
         resource = self.binding.resource
+        if self.binding.comfort_jpy_per_kwh is not None:
+            self._consume()
+            return
         if self.binding.soc_point is None:
             cap_w = resource.power_w_max if self.told_w is None else self.told_w
             self.power_w = min(self.available_w, cap_w)
@@ -199,6 +224,16 @@ class Device:
         )
         self.soc -= self.power_w * factor / 3600.0 / resource.energy_wh_capacity
         self.soc = min(max(self.soc, 0.0), 1.0)
+
+    def _consume(self) -> None:
+        """Take what is wanted below the ceiling, in whole levels where it has some."""
+        told_w = None if self.deaf else self.told_w
+        floor_w = min(told_w if told_w is not None else -math.inf, self.least_w)
+        if told_w is not None and self.levels_w:
+            floor_w = min((w for w in self.levels_w if w >= told_w), default=max(self.levels_w))
+        wanted_w = max(self.available_w, floor_w)
+        step_w = self.binding.resource.ramp_w_per_s
+        self.power_w += min(max(wanted_w - self.power_w, -step_w), step_w)
 
 
 @dataclass
@@ -241,6 +276,8 @@ class Plant:
             points.append(binding.power_point)
             if binding.soc_point is not None:
                 points.append(binding.soc_point)
+            if binding.least_point is not None:
+                points.append(binding.least_point)
         return Frame(
             site_id=SITE,
             meter_point=METER,
@@ -260,6 +297,8 @@ class Plant:
             values[device.binding.power_point] = device.power_w
             if device.binding.soc_point is not None:
                 values[device.binding.soc_point] = device.soc
+            if device.binding.least_point is not None:
+                values[device.binding.least_point] = device.least_w
         points = {
             point: Measurement(
                 value=value,
@@ -318,6 +357,7 @@ class Paper:
     plant = Plant
     battery = staticmethod(battery)
     photovoltaic = staticmethod(photovoltaic)
+    sink = staticmethod(sink)
     commitment = staticmethod(commitment)
     signal = staticmethod(signal)
     replace = staticmethod(replace)

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from edge_agent.control.inputs import ShareSource
 from edge_agent.control.limits import contract_import, export_limit
+from edge_agent.control.nouns import ShareSource
 from protocols.vocabulary.measurement import Quality
 from protocols.vocabulary.obligation import HoldRule, ObligationState
 
@@ -184,6 +184,23 @@ def test_reverse_flow_is_banned_even_when_the_battery_is_full(paper: Any) -> Non
     plant.device("battery-1").soc = 0.5
     plant.run(40)
     assert plant.device("pv-1").power_w > 2900.0
+
+
+def test_a_source_just_below_its_limit_is_not_counted_on_for_more(paper: Any) -> None:
+    """PV under passing clouds would send the battery to and fro by its probe each second."""
+    plant = paper.plant(
+        bindings=(paper.battery(ramp_w_per_s=5000.0), paper.photovoltaic(power_w_max=10_000.0)),
+        limits=(contract_import(10_000.0), export_limit(240.0)),
+        load_w=-5000.0,
+    )
+    plant.device("pv-1").available_w = 3000.0
+    plant.run(10)
+
+    def brighter(_: int) -> None:
+        plant.device("pv-1").available_w += 10.0
+
+    trace = plant.run(60, brighter)
+    assert max(trace[5:]) - min(trace[5:]) <= 100.0
 
 
 def test_the_contract_holds_against_an_obligation(paper: Any) -> None:

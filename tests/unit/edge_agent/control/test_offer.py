@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from edge_agent.control.horizon import Outlook, plan_inputs_of
-from edge_agent.control.inputs import HeldShare, ShareSource
 from edge_agent.control.limits import contract_import, export_limit
+from edge_agent.control.nouns import HeldShare, ShareSource
 from edge_agent.control.offer import OfferRequest, make_offer
 from edge_agent.control.solver import solve_plan
 from protocols.vocabulary.identifiers import SignalId

@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from edge_agent.control.step_test import RULES, Recording, by_law, judge
+from edge_agent.control.recording import Recording, by_law
+from edge_agent.control.step_test import RULES, judge
 from protocols.vocabulary.commitment import Droop
 
 ONLINE, OFFLINE, SEED = RULES

@@ -9,7 +9,7 @@ import pytest
 
 from edge_agent.control.decide import decide
 from edge_agent.control.inputs import Binding, ControlState, CycleInputs, Frame, Tariff
-from edge_agent.control.limits import contract_import, export_limit
+from edge_agent.control.limits import contract_import, export_limit, owner_range
 from edge_agent.cycle.advice import HISTORY_LEAST, PLAN_STEP_S, PLAN_STEPS, Advice
 from edge_agent.cycle.arrivals import OfferWanted
 from edge_agent.cycle.history import MinuteHistory
@@ -129,3 +129,59 @@ def test_minutes_that_were_missed_stay_missing(nouns: SimpleNamespace) -> None:
     assert [math.isnan(value) for value in grid.load_w] == [False, True, True, True, False]
     history.add(nouns.now, -1.0, 0.0)
     assert len(replace(history.site_history() or grid).load_w) == 5
+
+
+def with_load(base: Answer, *, load_w: float, held: bool) -> Answer:
+    """Give the site a load that can be held down, and take its power out of the house."""
+    point = PointId("l.power_w")
+    load = Resource(
+        resource_id=ResourceId("site-001/l"),
+        site_id=base.inputs.frame.site_id,
+        kind=ResourceKind.LOAD,
+        power_w_min=-2000.0,
+        power_w_max=0.0,
+        ramp_w_per_s=float("inf"),
+        capabilities=frozenset({Capability.TAKES_LIMIT}),
+    )
+    binding = Binding(resource=load, power_point=point, comfort_jpy_per_kwh=60.0)
+    measured = replace(base.inputs.image.points[POWER], value=load_w)
+    frame = replace(base.inputs.frame, bindings=(*base.inputs.frame.bindings, binding))
+    image = replace(base.inputs.image, points={**base.inputs.image.points, point: measured})
+    inputs = replace(base.inputs, frame=frame, image=image)
+    if held:
+        frame = replace(frame, limits=(*frame.limits, owner_range(load.resource_id, -100.0, 0.0)))
+        inputs = replace(inputs, frame=frame)
+    decision, after = decide(inputs, ControlState())
+    return replace(base, inputs=inputs, decision=decision, after=after)
+
+
+def test_a_load_is_offered_with_the_least_it_took_and_counted_once(nouns: SimpleNamespace) -> None:
+    """If it fails, the baseline has a load twice or not at all, or the offer cannot be kept."""
+    adviser = advice()
+    for cycle in range(1, 61):
+        load_w = -500.0 if cycle == 30 else -800.0
+        seen = with_load(answer(nouns, cycle, load_w=8_000.0), load_w=load_w, held=False)
+        assert seen.decision.residual_w == pytest.approx(-8_000.0 - load_w)
+        adviser.observe(seen)
+    offered = adviser.offers([], seen, version=0)[0]
+    # The battery covers 3 kW of it; the load is in the house's mean once.
+    assert offered.baseline.power_w[0] == pytest.approx(-5_000.0)
+    without = advice()
+    for cycle in range(1, 61):
+        without.observe(answer(nouns, cycle, load_w=8_000.0))
+    plain = without.offers([], answer(nouns, 60, load_w=8_000.0), version=0)[0]
+    assert plain.baseline.power_w[0] == pytest.approx(-5_000.0)
+    more_w = offered.envelope.power_w_max[0] - plain.envelope.power_w_max[0]
+    assert more_w == pytest.approx(500.0)
+
+
+def test_a_load_that_is_held_is_not_offered_again(nouns: SimpleNamespace) -> None:
+    """If it fails, what a load was made to go without is promised a second time."""
+    adviser = advice()
+    for cycle in range(1, 21):
+        seen = with_load(answer(nouns, cycle, load_w=8_000.0), load_w=-800.0, held=cycle == 20)
+        adviser.observe(seen)
+    assert seen.after.setpoint_of(ResourceId("site-001/l")) is not None
+    offered = adviser.offers([], seen, version=0)[0]
+    # The battery gives all it can without an obligation.
+    assert offered.envelope.power_w_max[0] == 0.0

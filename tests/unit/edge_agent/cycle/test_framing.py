@@ -1,5 +1,6 @@
 """Which resources count: a power conditioner and what is behind it are not added twice."""
 
+from dataclasses import replace
 from math import fsum
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from edge_agent.config.site import (
     SiteConfig,
     TariffConfig,
 )
-from edge_agent.cycle.framing import bindings_of
+from edge_agent.control.supply import is_sink
+from edge_agent.cycle.framing import bindings_of, frame_of
 from protocols.vocabulary.identifiers import ResourceId, SiteId, ZoneId
 from protocols.vocabulary.resource import Capability, Resource, ResourceKind
 
@@ -139,3 +141,48 @@ def test_parents_of_parents_do_not_count() -> None:
         device("battery", ResourceKind.BATTERY, parent="inner"),
     )
     assert counted(config) == ["battery"]
+
+
+def load(
+    name: str, *found: Capability, template: str | None = None
+) -> tuple[DeviceConfig, Resource]:
+    """Load in the configuration and as the driver describes it."""
+    config = replace(device(name, ResourceKind.LOAD), template_id=template)
+    described = replace(
+        resource(name, ResourceKind.LOAD, Capability.READS_POWER, *found), power_w_max=0.0
+    )
+    return config, described
+
+
+def test_a_load_that_takes_a_limit_has_the_price_of_its_comfort() -> None:
+    """If it fails, loads are never held down, or for the price of somebody else."""
+    air, air_said = load("ahu", Capability.TAKES_LIMIT, template="bacnet-ahu-demand-limit")
+    lamp, lamp_said = load("lamp", Capability.TAKES_LIMIT, template="bacnet-lighting-dimmer")
+    plug, plug_said = load("plug")
+    battery = device("battery", ResourceKind.BATTERY)
+    config = site(METER, replace(air, comfort_jpy_per_kwh=45.0), lamp, plug, battery)
+    said = [air_said, lamp_said, plug_said]
+    said.append(resource("battery", ResourceKind.BATTERY, Capability.TAKES_SETPOINT))
+    bindings = {one.resource.resource_id[7:]: one for one in bindings_of(config, said)}
+    assert [is_sink(bindings[name]) for name in ("ahu", "lamp", "plug", "battery")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert bindings["ahu"].comfort_jpy_per_kwh == 45.0
+    assert bindings["ahu"].least_point == "ahu.power_w_max"
+    assert bindings["ahu"].bound_by_comfort
+    assert bindings["lamp"].comfort_jpy_per_kwh == 60.0
+    assert bindings["lamp"].bound_by_comfort is None
+    assert bindings["battery"].comfort_jpy_per_kwh is None
+
+
+def test_an_emergency_stop_turns_no_light_off() -> None:
+    """If it fails, the button that stops batteries darkens a stairwell."""
+    lamp, lamp_said = load("lamp", Capability.TAKES_LIMIT)
+    config = site(METER, lamp, device("battery", ResourceKind.BATTERY))
+    said = [lamp_said, resource("battery", ResourceKind.BATTERY, Capability.TAKES_SETPOINT)]
+    frame = frame_of(config, bindings_of(config, said), specs=(), commitments=(), stop=True)
+    stopped = [one.scope.members for one in frame.limits if one.name == "emergency-stop"]
+    assert stopped == [("site-1/battery",)]

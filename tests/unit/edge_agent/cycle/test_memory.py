@@ -5,7 +5,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from edge_agent.control.inputs import ControlState, HeldShare, HeldSignal, ShareSource
+from edge_agent.control.inputs import ControlState, HeldSignal
+from edge_agent.control.nouns import HeldShare, ShareSource
 from edge_agent.cycle.memory import AgentMemory, HeldMemory, changed_state, load_memory
 from edge_agent.link.inbox import GuardMemory
 from protocols.link.messages import Layout, Stream

@@ -262,17 +262,6 @@ def test_doctor_sees_a_taken_port(ran: Any, run: Run) -> None:
     assert "Address already in use" in checks["port"]["detail"]
 
 
-def test_doctor_asks_devices(ran: Any, run: Run) -> None:
-    """If this fails, a battery that is unplugged is found only when it is needed."""
-    ran.journal.close()
-    text = ran.config_path.read_text().replace("[echonet]", "[echonet]\ntimeout_s = 0.1")
-    ran.config_path.write_text(text)
-    code, out, _ = run(ran, "doctor", "-c", str(ran.config_path), "--devices", "--json")
-    checks = {check["name"]: check for check in json.loads(out)["checks"]}
-    assert code == 1
-    assert "no answer from 127.1.250.11 within 0.1 s" in checks["device battery-1"]["detail"]
-
-
 BAD_INPUTS = [
     (["why", "noon"], "TIME 'noon': write 14:03"),
     (["why"], "Missing argument 'TIME'"),

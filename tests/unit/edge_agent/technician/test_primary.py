@@ -1,14 +1,25 @@
 """``edge-agent primary``, as a technician runs it."""
 
 import json
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from edge_agent.cycle.grid_orders import OrderNote
+from edge_agent.cycle.memory import AgentMemory, changed_state
 from edge_agent.cycle.primary_members import members_path, named_members
 from edge_agent.cycle.record import Happened
+from edge_agent.northbound.port import GridOrder, OrderState, Origin
 from edge_agent.technician.app import run_app
+from protocols.vocabulary.arrays import column
+from protocols.vocabulary.commitment import Commitment, Droop
+from protocols.vocabulary.envelope import Baseline, Envelope
+from protocols.vocabulary.identifiers import ModelId, ObligationId, SiteId
+from protocols.vocabulary.intervals import Interval
+from protocols.vocabulary.obligation import HoldRule, Obligation, RelativeTo, Service
+from protocols.vocabulary.offer import OfferCurve
 
 
 def _csv(folder: Path, *, late_s: float = 0.0) -> Path:
@@ -138,3 +149,135 @@ def test_without_a_recording_nothing_is_moved(
     """If it fails, a technician believes that devices were tested."""
     assert run_app(site.clock, ["primary", "test"]) == 2
     assert "--recording" in capsys.readouterr().err
+
+
+def test_a_short_line_without_its_whole_one_is_left_out(
+    site: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """If it fails, a trimmed journal shows seconds with the numbers of others."""
+    short = {"second": 1_784_000_030, "since": 1_784_000_000, "changes": [], "members": []}
+    site.second(tell=(Happened(kind="primary.logged", payload=short),))
+    site.second(tell=(_logged(1_784_000_060, 50.0, 0.0),))
+    site.journal.close()
+    arguments = ["primary", "show", "--config", str(site.config_path), "--json"]
+    assert run_app(site.clock, arguments) == 0
+    assert json.loads(capsys.readouterr().out)["seconds"] == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "name a recorded test with --recording FILE, or make one with --live"),
+        (("--live", "--yes", "--device", "batery"), "'batery' is not a device of site-001"),
+    ],
+)
+def test_what_is_missing_is_said_in_one_line(
+    site: Any, capsys: pytest.CaptureFixture[str], *, words: tuple[str, ...], said: str
+) -> None:
+    """If it fails, a technician moves devices without having been told which, or sees a trace."""
+    site.journal.close()
+    arguments = ["primary", "test", *words, "--config", str(site.config_path)]
+    assert run_app(site.clock, arguments) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def test_a_live_test_is_refused_while_the_agent_runs(
+    site: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """If it fails, two programs move the same battery."""
+    arguments = ["primary", "test", "--live", "--yes", "--config", str(site.config_path)]
+    assert run_app(site.clock, arguments) == 2
+    assert "speaks with the devices" in capsys.readouterr().err
+
+
+def _ordered(now: datetime) -> OrderNote:
+    """Make a curtailment that holds now."""
+    order = GridOrder(
+        order_id="der-1",
+        event_id="der-1",
+        issued_at=now,
+        origin=Origin.IEEE2030_5,
+        issued_by="utility",
+        mode="opModExpLimW",
+        value=0.0,
+        interval=Interval(start=now - timedelta(minutes=1), end=now + timedelta(minutes=20)),
+        priority=1,
+    )
+    return OrderNote(order=order, state=OrderState.STARTED)
+
+
+def _owed(now: datetime) -> Commitment:
+    """Half an hour of primary reserve that runs now."""
+    span = Interval(start=now - timedelta(minutes=10), end=now + timedelta(minutes=20))
+    one, both = column([1000.0]), column([-1e6, -1e6])
+    return Commitment(
+        obligation=Obligation(
+            obligation_id=ObligationId("award-1/site-001"),
+            parent_id=ObligationId("award-1"),
+            target="site-001",
+            service=Service.PRIMARY_OFFLINE,
+            interval=span,
+            step_s=span.duration_s,
+            power_w=one,
+            relative_to=RelativeTo.BASELINE,
+            tolerance_w=100.0,
+        ),
+        curve=OfferCurve(
+            site_id=SiteId("site-001"),
+            service=Service.PRIMARY_OFFLINE,
+            version=1,
+            multipliers=column([0.0, 20.0]),
+            power_w=column([0.0, 1000.0]),
+            interval=span,
+        ),
+        envelope=Envelope(
+            target="site-001",
+            interval=span,
+            step_s=span.duration_s,
+            power_w_min=-one,
+            power_w_max=one,
+            energy_wh_min=both,
+            energy_wh_max=-both,
+            ramp_w_per_s=1e6,
+        ),
+        baseline=Baseline(
+            target="site-001",
+            interval=span,
+            step_s=span.duration_s,
+            power_w=column([-1000.0]),
+            method="before-5min",
+            computed_at=now,
+            data_until=now,
+            model_id=ModelId("rule"),
+        ),
+        hold=HoldRule.FOLLOW_DROOP,
+        band_lower_w=column([-100.0]),
+        band_upper_w=column([100.0]),
+        droop=Droop(nominal_hz=50.0, droop=0.05, dead_band_hz=0.01, delay_s=2.0),
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"stopped": True}, "an emergency stop is in force"),
+        ({"orders": True}, "order der-1 of utility holds from"),
+        ({"commitments": True}, "obligation award-1/site-001 holds from"),
+    ],
+)
+def test_a_live_test_is_refused_where_it_would_do_harm(
+    site: Any, capsys: pytest.CaptureFixture[str], *, changes: dict[str, bool], said: str
+) -> None:
+    """If it fails, a technician's test breaks an award, or an emergency stop."""
+    memory = AgentMemory(
+        stopped=changes.get("stopped", False),
+        commitments=(_owed(site.clock.now()),) if "commitments" in changes else (),
+        orders=(_ordered(site.clock.now()),) if "orders" in changes else (),
+    )
+    site.journal.append([], changed_state(AgentMemory(), memory))
+    site.journal.close()
+    arguments = ["primary", "test", "--live", "--yes", "--config", str(site.config_path)]
+    assert run_app(site.clock, arguments) == 2
+    assert said in capsys.readouterr().err

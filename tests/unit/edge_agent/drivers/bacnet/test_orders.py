@@ -12,7 +12,7 @@ from protocols.vocabulary.errors import (
     DeviceTimeoutError,
     DeviceUnsupportedError,
 )
-from tests.unit.edge_agent.drivers.bacnet.conftest import LIMIT, NODE, ROOM, Bed, run
+from tests.unit.edge_agent.drivers.bacnet.conftest import LIMIT, NODE, ROOM, Bed, make_device, run
 
 
 def test_a_command_is_done_when_it_reads_back_in_both_places(bed: Bed) -> None:
@@ -232,3 +232,57 @@ def test_the_end_of_the_agent_gives_leases_back_and_leaves_lasting_limits(bed: B
         await bed.orders.shut()  # a device that is gone does not hold the agent up
 
     run(test())
+
+
+def test_a_load_says_how_far_it_can_be_held_down(bed: Bed) -> None:
+    """If it fails, control counts on what the unit cannot do, or on a room that is too warm."""
+
+    async def test() -> None:
+        await bed.contact.meet()
+        await bed.readings.poll_slow()
+        assert bed.told()["power_w_max"].value == -2000.0
+        bed.stack.set(ROOM, Property.PRESENT_VALUE, 29.5)
+        await bed.readings.poll_slow()
+        assert bed.told()["power_w_max"].value == -20_000.0
+        bed.stack.set(ROOM, Property.PRESENT_VALUE, 25.0)
+        bed.stack.array[4] = 9.0
+        await bed.readings.poll_slow()
+        assert "power_w_max" not in bed.told()
+        bed.stack.array[4] = None
+        await bed.readings.poll_slow()
+        assert bed.told()["power_w_max"].value == -2000.0
+        await bed.readings.poll_slow()
+        assert "power_w_max" not in bed.told(), "said again although nothing changed"
+        bed.clock.pass_s(31.0)
+        await bed.readings.poll_slow()
+        assert bed.told()["power_w_max"].value == -2000.0
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    ("template", "least_w"),
+    [
+        ("bacnet-lighting-shed", -2800.0),
+        ("bacnet-lighting-dimmer", -3600.0),
+        ("bacnet-multi-split-shift", -1000.0),
+    ],
+)
+def test_levels_and_shares_have_a_least_power(template: str, least_w: float) -> None:
+    """If it fails, lights are promised to go dark that only dim."""
+    device = make_device(template)
+    device.learn({})
+    at = datetime(2026, 7, 22, tzinfo=UTC)
+    device.say_least(movable=True, at=at)
+    assert device.latest["power_w_max"].value == pytest.approx(least_w)
+    device.say_least(movable=False, at=at)
+    assert device.latest["power_w_max"].value == device.power_w_bounds()[0]
+
+
+@pytest.mark.parametrize("template", ["bacnet-load-meter", "bacnet-ventilation-on-off"])
+def test_what_takes_no_ceiling_says_nothing_of_it(template: str) -> None:
+    """If it fails, a meter claims that it can be held down."""
+    device = make_device(template)
+    device.learn({})
+    device.say_least(movable=True, at=datetime(2026, 7, 22, tzinfo=UTC))
+    assert "power_w_max" not in device.latest

@@ -1,0 +1,1 @@
+"""Measures the allocation beside general solvers: fleets, rivals, rounds."""

@@ -1,0 +1,1 @@
+"""The gateway as local IEEE 2030.5 server: inverters and batteries that are its clients."""

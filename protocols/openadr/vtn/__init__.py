@@ -1,0 +1,1 @@
+"""The VTN's role, pure: requests and time in, replies and records out; no sockets."""
