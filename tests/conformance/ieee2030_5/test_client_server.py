@@ -129,11 +129,11 @@ def test_a_notification_is_followed_at_once_and_only_the_servers(pki: Pki) -> No
         listener = Listener(address=HOST, port=port, url=url)
         gateway = Gateway(pki, pki.server(HOST, name="gateway"), listener=listener)
         lfdi = gateway.holder.lfdi
-        served = utility(pki, Book(), poll_rate_s=300)
+        book = Book()
+        served = utility(pki, book, poll_rate_s=300)
         async with served as (service, where), gateway.running(where):
             await registered(service, lfdi)
-            role = service._keeper.role
-            await until(role.state.subscribers.all)
+            await until(lambda: any(key.startswith("subscriber") for key in book.records))
             mrid = await service.issue(
                 lfdi, ControlOrder(base=LIMIT, start=int(time.time()) + 60, duration_s=5)
             )
