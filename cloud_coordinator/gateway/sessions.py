@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from protocols.link.grants import grants
 from protocols.link.messages import Stream
-from protocols.link.site_session import SiteSession
+from protocols.link.site_session import SiteParameters, SiteSession
 from protocols.vocabulary.errors import RemoteProtocolError
 from protocols.vocabulary.identifiers import JournalId, SiteId
 
@@ -19,6 +19,10 @@ BACKFILL_BUDGET_PER_S: Final = 20_000
 """Backfilled rows per second for the fleet."""
 BACKFILL_SITE_PER_S: Final = 200
 """Backfilled rows per second for one site."""
+
+_PARAMETERS: Final = SiteParameters(downlink_first_s=3.0)
+"""What was sent down is lost with its connection only, and the hello after that sends it again; a
+fleet that answers at once needs seconds, and asking again would double its work."""
 
 JournalKey = tuple[SiteId, JournalId]
 
@@ -65,6 +69,7 @@ class Sessions:
         self._sessions: dict[SiteId, SiteSession] = {}
         self._restored: set[JournalKey] = set()
         self._forgotten: set[SiteId] = set()
+        self._uneven: set[SiteId] = set()
         self._heap: list[tuple[int, SiteId]] = []
         self._due: dict[SiteId, int] = {}
 
@@ -85,7 +90,7 @@ class Sessions:
             if len(self._sessions) >= SITES_MAX:
                 message = f"{SITES_MAX} sites are here already"
                 raise RemoteProtocolError(message)
-            session = self._sessions[site_id] = SiteSession(site_id, self._epoch)
+            session = self._sessions[site_id] = SiteSession(site_id, self._epoch, _PARAMETERS)
         return session
 
     def known(self, site_id: SiteId, journal_id: JournalId) -> SiteSession | None:
@@ -150,12 +155,22 @@ class Sessions:
 
     def share_backfill(self) -> None:
         """Share the budget of backfilled rows among the sites that miss some; every second."""
-        missing = {site_id: session.missing_rows for site_id, session in self._sessions.items()}
+        missing = {
+            site_id: self._sessions[site_id].missing_rows
+            for site_id in self._uneven
+            if site_id in self._sessions
+        }
         shares = grants(missing, budget_per_s=BACKFILL_BUDGET_PER_S, most_per_s=BACKFILL_SITE_PER_S)
         for site_id, rate in shares.items():
             self._sessions[site_id].backfill_per_s = rate
+        self._uneven = {site_id for site_id, rows in missing.items() if rows > 0}
 
     def touch(self, session: SiteSession, now_ns: int) -> None:
+        """Note when the session next has something to send; it may have rows missing now."""
+        self._uneven.add(session.site_id)
+        self.schedule(session, now_ns)
+
+    def schedule(self, session: SiteSession, now_ns: int) -> None:
         """Note when the session next has something to send."""
         deadline_ns = session.next_deadline_ns(now_ns)
         known_ns = self._due.get(session.site_id)
@@ -164,12 +179,12 @@ class Sessions:
             heapq.heappush(self._heap, (deadline_ns, session.site_id))
 
     def keep(self, site_id: SiteId, now_ns: int) -> None:
-        """Do :meth:`touch` for a site of which nothing became more urgent."""
+        """Do :meth:`schedule` for a site of which nothing became more urgent."""
         if site_id not in self._due:
-            self.touch(self._sessions[site_id], now_ns)
+            self.schedule(self._sessions[site_id], now_ns)
 
     def due(self, now_ns: int, most: int) -> list[SiteSession]:
-        """Sessions that have something to send now; :meth:`touch` each afterwards.
+        """Sessions that have something to send now; :meth:`schedule` each afterwards.
 
         Parameters
         ----------

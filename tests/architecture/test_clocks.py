@@ -37,12 +37,6 @@ MAY_DRAW = {
     "edge_agent/drivers/ieee2030_5/family.py": "the shell of a role: a seed nobody can guess",
     "edge_agent/drivers/ieee2030_5/notifier.py": "the shell of a role: pauses between tries",
     "edge_agent/drivers/openadr/desk.py": "the shell of a role: identifiers nobody can guess",
-    "cloud_coordinator/commands/allocation_bench/fleets.py": "a benchmark, from a fixed seed",
-    "cloud_coordinator/commands/cycle.py": "a benchmark, from a fixed seed",
-    "cloud_coordinator/gateway/cycle.py": "costs of a measured decision, from a fixed seed",
-    "firmware_sim/fleet/outages.py": "drawn from the run's seed, so the same each time",
-    "firmware_sim/fleet/plant.py": "drawn from the run's seed, so the same each time",
-    "firmware_sim/fleet/run.py": "drawn from the run's seed, so the same each time",
     "firmware_sim/demo/plan.py": "drawn from the run's seed, so the same each time",
     "firmware_sim/demo/signal_file.py": "drawn from the run's seed, so the same each time",
 }

@@ -17,12 +17,11 @@ PACKAGES = ("protocols", "models", "firmware_sim", "edge_agent", "cloud_coordina
 MIGRATIONS = "cloud_coordinator.store.migrations."
 """Alembic loads these by their place and calls what they define."""
 
-UNUSED_MODULES = {"cloud_coordinator.commands.cycle": "run as a module by `vpp bench cycle`"}
+UNUSED_MODULES = {}
 UNUSED_NAMES = {
     "InfeasibleError": "part of the agreed error tree; the balance always has an answer",
     "SolverFailedError": "part of the agreed error tree; the solver returns its status",
     "MULTICAST_IPV4": "a fact of the specification; the group is configured",
-    "confirmation": "bacpypes3 calls it for each datagram that comes in",
     "OTHER": "a row of the table of working modes",
     "TEST": "a row of the table of working modes",
 }

@@ -8,7 +8,6 @@ BORDERS = {
     "edge_agent/drivers/border.py": (
         "libraries of devices raise what derives from BaseException; one device must not end all"
     ),
-    "firmware_sim/fleet/run.py": "what ends the fleet's thread is raised again in the program's",
     "cloud_coordinator/gateway/mqtt_bus.py": (
         "a callback's bug must not end the broker's connection; nats-py does the same inside"
     ),
