@@ -9,7 +9,7 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 FLAGS = ["-O3", "-std=gnu11", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
-QUIET = ["-Wno-psabi"]
+QUIET = ["-Wno-psabi", "-g0"]
 FOLDER = "cloud_coordinator/allocation/native"
 
 

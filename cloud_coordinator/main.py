@@ -22,6 +22,7 @@ import structlog
 import typer
 from aiohttp import web
 
+from cloud_coordinator.allocation.engines import kernel_absence
 from cloud_coordinator.gateway.aggregators.files import (
     NO_SERVERS,
     ServerFiles,
@@ -261,18 +262,15 @@ def _say_ready(
 
 
 async def run_coordinator(options: Options) -> None:
-    """Run the coordinator until SIGTERM or SIGINT.
-
-    Parameters
-    ----------
-    options : Options
-        From the command line.
+    """Run the coordinator as a person chose, until SIGTERM or SIGINT.
 
     Raises
     ------
     VppError
         If something a person wrote or set up is wrong: nothing runs then.
     """
+    if absence := kernel_absence():
+        _log.warning("kernel.missed", cause=absence)
     clock, stop = SystemClock(), stop_signal()
     async with contextlib.AsyncExitStack() as closing:
         listening = listen(options.http_host, options.http_port)

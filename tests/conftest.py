@@ -111,6 +111,7 @@ ANYWHERE = (
     "tests/architecture/",
     "tests/crash/",
     "tests/property/",
+    "tests/unit/allocation/",
     "tests/unit/cloud_coordinator/allocation/",
     "tests/unit/cloud_coordinator/services/",
     "tests/unit/cloud_coordinator/store/",

@@ -193,13 +193,15 @@ def _one_leaf(groups: Groups, rows: PriceRows, demand: Demand) -> Answer:
 
 def _no_caps(least: float, most: float, size: float) -> NodeCaps:
     """Caps of node 0 and its only leaf: none."""
-    nothing, endless = np.zeros(NODES_OF_ONE), np.full(NODES_OF_ONE, np.inf)
+    low, high, reach_low, reach_high, magnitude, nothing = np.array(
+        [[one] * NODES_OF_ONE for one in (-np.inf, np.inf, least, most, size, 0.0)]
+    )
     return NodeCaps(
-        low=-endless,
-        high=endless,
-        reach_low=np.full(NODES_OF_ONE, least),
-        reach_high=np.full(NODES_OF_ONE, most),
-        size=np.full(NODES_OF_ONE, size),
+        low=low,
+        high=high,
+        reach_low=reach_low,
+        reach_high=reach_high,
+        size=magnitude,
         widened_low=nothing,
         widened_high=nothing,
     )

@@ -70,11 +70,8 @@ class FleetSnapshot:
 
     def live_in(self, zone: ZoneId) -> Sequence[SiteId]:
         """Return the sites of a zone whose link is LIVE, by id."""
-        return sorted(
-            site
-            for site, at, condition in zip(self.sites, self.zones, self.condition, strict=True)
-            if at == zone and condition == LinkCondition.LIVE
-        )
+        live = np.flatnonzero(self.condition == LinkCondition.LIVE).tolist()
+        return sorted(self.sites[row] for row in live if self.zones[row] == zone)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

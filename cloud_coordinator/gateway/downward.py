@@ -107,6 +107,8 @@ class Downward:
 
     def send_due(self, session: SiteSession, now_ns: int) -> None:
         """Send what waits for a site and is due, and drop what nobody may act on any more."""
+        if not session.downlink.pending:
+            return
         for message in session.downlink.expired(self._clock.now()):
             _log.warning("downlink.expired", site_id=session.site_id, sequence=message.sequence)
         topics = Topics(session.site_id)

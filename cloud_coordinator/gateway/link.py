@@ -41,6 +41,8 @@ from protocols.vocabulary.intervals import Clock
 TICK_S: Final = 0.05
 TURN_S: Final = 0.03
 """Time that messages which are not live rows, and answers, get in a turn, each."""
+HELLO_S: Final = 0.02
+"""Time that hellos get in a turn."""
 READ_PART: Final = 0.5
 """A turn that took long leaves at least this part of its length to the reader of the bus."""
 WAITING_MAX: Final = 65_536
@@ -174,14 +176,21 @@ class LinkGateway:
             self._begin_again(site_id)
 
     def tick(self) -> None:
-        """Take what waits, then send what is due: acknowledgements, obligations, commands."""
+        """Take what waits, and send what is due: acknowledgements, obligations, commands.
+
+        Rows and answers come first: a site that misses its acknowledgements greets again, and a
+        fleet that greets again is what slows us most.
+        """
         self._take_rows()
-        self._take_waiting()
         self._save_entries()
         now_ns = self._clock.monotonic_ns()
         if now_ns - self._shared_ns >= SHARE_EVERY_NS:
             self._shared_ns = now_ns
             self._sessions.share_backfill()
+        self._answer_due(now_ns)
+        self._take_waiting()
+
+    def _answer_due(self, now_ns: int) -> None:
         self.downlink.begin_turn()
         until_ns = now_ns + round(TURN_S * 1e9)
         while sessions := self._sessions.due(now_ns, _ANSWERS_TOGETHER):
@@ -234,14 +243,11 @@ class LinkGateway:
         """Take other messages for a while, with one commit for all they store."""
         if not self._waiting and not self._hellos:
             return
-        until_ns = self._clock.monotonic_ns() + round(TURN_S * 1e9)
         sites: set[SiteId] = set()
         try:
             with self._ports.batching.together():
-                while self._clock.monotonic_ns() < until_ns and (some := self._next_waiting()):
-                    for topic, payload in some:
-                        sites |= {site for site in (self._address(topic).site_id,) if site}
-                        self.receive(topic, payload)
+                self._take_some(self._next_waiting, sites, for_s=TURN_S)
+                self._take_some(self._next_hello, sites, for_s=HELLO_S)
         except StoreError as error:
             self.refusals.notice(None, "store.failed", str(error))
             for site_id in sites:
@@ -249,15 +255,28 @@ class LinkGateway:
         if self._taker is not None:
             self._taker.settle()
 
-    def _next_waiting(self) -> list[tuple[str, bytes]]:
-        """Take the next hello and the next other message; neither sort keeps the other waiting."""
-        some = []
-        if self._hellos:
-            topic = next(iter(self._hellos))
-            some.append((topic, self._hellos.pop(topic)))
-        if self._waiting:
-            some.append(self._waiting.popleft())
-        return some
+    def _take_some(
+        self,
+        next_one: Callable[[], tuple[str, bytes] | None],
+        sites: set[SiteId],
+        *,
+        for_s: float,
+    ) -> None:
+        """Take messages of one sort for a while; note whose they were."""
+        until_ns = self._clock.monotonic_ns() + round(for_s * 1e9)
+        while self._clock.monotonic_ns() < until_ns and (some := next_one()) is not None:
+            topic, payload = some
+            sites |= {site for site in (self._address(topic).site_id,) if site}
+            self.receive(topic, payload)
+
+    def _next_waiting(self) -> tuple[str, bytes] | None:
+        return self._waiting.popleft() if self._waiting else None
+
+    def _next_hello(self) -> tuple[str, bytes] | None:
+        if not self._hellos:
+            return None
+        topic = next(iter(self._hellos))
+        return topic, self._hellos.pop(topic)
 
     def _take(self, site_id: SiteId, kind: TopicKind, message: Message) -> None:
         if isinstance(message, Telemetry):

@@ -48,6 +48,17 @@ def topic_of(subject: str) -> str:
     return subject.replace(".", "/")
 
 
+class _PlainClient(Client):
+    """A client that does not read headers: the server marks every MQTT message with one.
+
+    Reading it costs as much as all else a message costs here. If nats-py renames the method, they
+    are read again, and nothing else changes.
+    """
+
+    async def _process_headers(self, _headers: bytes) -> None:
+        return None
+
+
 class NatsBus:
     """A :class:`~cloud_coordinator.gateway.bus.Bus` on one NATS server.
 
@@ -56,7 +67,7 @@ class NatsBus:
 
     def __init__(self) -> None:
         self.statistics = BusStatistics()
-        self._client = Client()
+        self._client = _PlainClient()
         self._outbox: deque[tuple[str, bytes]] = deque()
         self._wake = asyncio.Event()
         self._sender: asyncio.Task[None] | None = None

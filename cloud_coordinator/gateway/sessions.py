@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from protocols.link.grants import grants
 from protocols.link.messages import Stream
-from protocols.link.site_session import SiteSession
+from protocols.link.site_session import SiteParameters, SiteSession
 from protocols.vocabulary.errors import RemoteProtocolError
 from protocols.vocabulary.identifiers import JournalId, SiteId
 
@@ -19,6 +19,10 @@ BACKFILL_BUDGET_PER_S: Final = 20_000
 """Backfilled rows per second for the fleet."""
 BACKFILL_SITE_PER_S: Final = 200
 """Backfilled rows per second for one site."""
+
+_PARAMETERS: Final = SiteParameters(downlink_first_s=3.0)
+"""What was sent down is lost with its connection only, and the hello after that sends it again; a
+fleet that answers at once needs seconds, and asking again would double its work."""
 
 JournalKey = tuple[SiteId, JournalId]
 
@@ -65,6 +69,7 @@ class Sessions:
         self._sessions: dict[SiteId, SiteSession] = {}
         self._restored: set[JournalKey] = set()
         self._forgotten: set[SiteId] = set()
+        self._uneven: set[SiteId] = set()
         self._heap: list[tuple[int, SiteId]] = []
         self._due: dict[SiteId, int] = {}
 
@@ -85,7 +90,7 @@ class Sessions:
             if len(self._sessions) >= SITES_MAX:
                 message = f"{SITES_MAX} sites are here already"
                 raise RemoteProtocolError(message)
-            session = self._sessions[site_id] = SiteSession(site_id, self._epoch)
+            session = self._sessions[site_id] = SiteSession(site_id, self._epoch, _PARAMETERS)
         return session
 
     def known(self, site_id: SiteId, journal_id: JournalId) -> SiteSession | None:
@@ -150,13 +155,20 @@ class Sessions:
 
     def share_backfill(self) -> None:
         """Share the budget of backfilled rows among the sites that miss some; every second."""
-        missing = {site_id: session.missing_rows for site_id, session in self._sessions.items()}
+        missing = {
+            site_id: self._sessions[site_id].missing_rows
+            for site_id in self._uneven
+            if site_id in self._sessions
+        }
         shares = grants(missing, budget_per_s=BACKFILL_BUDGET_PER_S, most_per_s=BACKFILL_SITE_PER_S)
         for site_id, rate in shares.items():
             self._sessions[site_id].backfill_per_s = rate
+        self._uneven = {site_id for site_id, rows in missing.items() if rows > 0}
 
     def touch(self, session: SiteSession, now_ns: int) -> None:
-        """Note when the session next has something to send."""
+        """Note when the session next has something to send, and whether it misses rows."""
+        if session.missing_rows > 0:
+            self._uneven.add(session.site_id)
         deadline_ns = session.next_deadline_ns(now_ns)
         known_ns = self._due.get(session.site_id)
         if deadline_ns is not None and (known_ns is None or deadline_ns < known_ns):

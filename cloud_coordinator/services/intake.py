@@ -6,6 +6,7 @@ nothing else. It does not order, acknowledge or de-duplicate: that is the link s
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Final
 
 import numpy as np
@@ -29,6 +30,10 @@ from protocols.vocabulary.offer import DispatchSignal
 
 PROGRESS_EVERY_NS: Final = 250_000_000
 """Pending awards look at new offers this often at most, and at every tick."""
+PROGRESS_REST: Final = 20
+"""So many times as long as the last look took, they wait with the next."""
+SEEN_EVERY: Final = timedelta(seconds=60)
+"""How old the registry's "seen" may be of a site that says nothing new."""
 _ANSWERS: Final = {
     "obligation.accepted": ObligationState.ACCEPTED,
     "obligation.refused": ObligationState.REFUSED,
@@ -76,7 +81,7 @@ class Intake:
         self._use_cases = use_cases
         self._clock = clock
         self._offered = False
-        self._progressed_ns = -PROGRESS_EVERY_NS
+        self._progress_ns = 0
         self._known: dict[SiteId, SiteRecord] = {}
         for site in stores.sites.sites():
             self._learn(site)
@@ -92,11 +97,19 @@ class Intake:
             layout=hello.layout,
             seen_at=now.at,
         )
-        self._stores.sites.save_site(site)
-        self._learn(site)
+        if not self._says_nothing_new(site):
+            self._stores.sites.save_site(site)
+            self._learn(site)
         self._fleet.greet(hello.site_id, now)
         for obligation_id in hello.obligations:
             self._answer(hello.site_id, obligation_id, ObligationState.ACCEPTED)
+
+    def _says_nothing_new(self, site: SiteRecord) -> bool:
+        """Whether it is only a repeated hello: a fleet that waits for us repeats thousands."""
+        known = self._known.get(site.site_id)
+        if known is None or site.seen_at - known.seen_at > SEEN_EVERY:
+            return False
+        return replace(site, seen_at=known.seen_at) == known
 
     def live(self, site_id: SiteId, telemetry: Telemetry) -> bool:
         """Take live rows into the fleet; False for an unknown site or rows that are not new."""
@@ -140,10 +153,11 @@ class Intake:
         Called when what was taken is durable: what an allocation sends must be.
         """
         now = moment_of(self._clock)
-        if self._offered and now.monotonic_ns - self._progressed_ns >= PROGRESS_EVERY_NS:
+        if self._offered and now.monotonic_ns >= self._progress_ns:
             self._offered = False
-            self._progressed_ns = now.monotonic_ns
             self._use_cases.awarding.progress(now)
+            took_ns = self._clock.monotonic_ns() - now.monotonic_ns
+            self._progress_ns = now.monotonic_ns + max(PROGRESS_EVERY_NS, PROGRESS_REST * took_ns)
 
     def commitments_of(self, site_id: SiteId) -> tuple[Commitment, ...]:
         """Return what a site still owes, for its snapshot."""

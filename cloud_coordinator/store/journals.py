@@ -227,8 +227,14 @@ def _put_events(connection: Connection, events: Sequence[EventRecord]) -> None:
 
 
 def _event_columns(event: EventRecord) -> dict[str, object]:
-    columns = {field.name: getattr(event, field.name) for field in fields(event)}
-    return {**columns, "payload": pack(dict(event.payload))}
+    return {
+        "event_key": event.event_key,
+        "site_id": event.site_id,
+        "recorded_at": event.recorded_at,
+        "received_at": event.received_at,
+        "kind": event.kind,
+        "payload": pack(dict(event.payload)),
+    }
 
 
 def _event(row: RowMapping) -> EventRecord:

@@ -104,9 +104,7 @@ class TelemetryFrames:
         block[:, self._layout] = np.frombuffer((1).to_bytes(4, "big"), np.uint8)
         block[:, self._time] = np.frombuffer(time_s.to_bytes(8, "little"), np.uint8)
         block[:, self._signal] = signal_ids.astype("<i8").view(np.uint8).reshape(-1, 8)
-        block[:, self._values] = (
-            np.ascontiguousarray(values, dtype="<f4").view(np.uint8).reshape(len(values), -1)
-        )
+        block[:, self._values] = np.ascontiguousarray(values, dtype="<f4").view(np.uint8)
 
     def packet(self, row: int) -> memoryview:
         """Bytes of one gateway's packet, valid until it is written again."""

@@ -263,8 +263,10 @@ class FleetGateways:
             return
         if isinstance(message, Snapshot):
             self._snapshots[gateway] = message
-            for commitment in message.commitments:
-                interval = Interval(start=self._clock.now(), end=commitment.obligation.interval.end)
+            now = self._clock.now()
+            owed = [one for one in message.commitments if one.obligation.interval.end > now]
+            for commitment in owed:
+                interval = Interval(start=now, end=commitment.obligation.interval.end)
                 self._commit(
                     gateway,
                     ObligationMessage(

@@ -82,7 +82,7 @@ class Rows:
         values[:, 2] = share_w[rows]
         values[:, 3] = contracts.flexible_w()[rows]
         values[:, 4:6] = 0.0
-        block = values[:, _SITE:].reshape(len(values), -1, _PER_RESOURCE)
+        block = values[:, _SITE:].reshape(*power_w.shape, _PER_RESOURCE)
         block[:, :, 0] = power_w
         block[:, :, 1] = share_w[rows, None] * characters.part[rows]
         block[:, :, 2] = plant.energy_part[rows]

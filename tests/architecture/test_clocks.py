@@ -38,6 +38,8 @@ MAY_DRAW = {
     "edge_agent/drivers/ieee2030_5/notifier.py": "the shell of a role: pauses between tries",
     "edge_agent/drivers/openadr/desk.py": "the shell of a role: identifiers nobody can guess",
     "cloud_coordinator/commands/allocation_bench/fleets.py": "a benchmark, from a fixed seed",
+    "cloud_coordinator/allocation/experience.py": "draws from the generator it is given",
+    "cloud_coordinator/commands/certificate.py": "a check by draws, from a seed a person gives",
     "cloud_coordinator/commands/cycle.py": "a benchmark, from a fixed seed",
     "cloud_coordinator/gateway/cycle.py": "costs of a measured decision, from a fixed seed",
     "firmware_sim/fleet/outages.py": "drawn from the run's seed, so the same each time",

@@ -551,7 +551,7 @@ def test_an_obligation_is_sent_until_it_is_receipted(world: World) -> None:
     """One lost message would leave a share of the award undelivered."""
     world.gateway.downlink.send_commitment(commitment())
     assert len(world.bus.take(TopicKind.OBLIGATION)) == 1
-    world.clock.seconds += 1.1
+    world.clock.seconds += 3.1
     world.gateway.tick()
     (again,) = world.bus.take(TopicKind.OBLIGATION)
     assert isinstance(again, ObligationMessage)
@@ -629,3 +629,60 @@ def test_a_silent_site_costs_nothing_and_gets_nothing(world: World) -> None:
     assert world.bus.take(TopicKind.ACKNOWLEDGEMENT) == []
     world.receive(TopicKind.TELEMETRY, telemetry(2))
     assert world.acknowledged().received[Stream.TELEMETRY] == 2
+
+
+def test_live_rows_of_a_turn_are_taken_together(world: World) -> None:
+    """If it fails, a fleet of thousands is taken row by row, and too late."""
+    world.gateway.accept(TOPICS.topic(TopicKind.HELLO), encode(hello()))
+    world.gateway.tick()
+    assert len(world.bus.take(TopicKind.SNAPSHOT)) == 1
+    for sequence in (1, 2):
+        world.gateway.accept(TOPICS.topic(TopicKind.TELEMETRY), encode(telemetry(sequence)))
+    world.gateway.accept(TOPICS.topic(TopicKind.TELEMETRY), b"nonsense")
+    assert world.telemetry.rows == []
+    world.gateway.tick()
+    assert world.telemetry.rows == [(SITE, 1), (SITE, 2)]
+    assert world.taker.blocks == [(SITE,)]
+    assert world.taker.lives == [1, 2]
+    assert world.gateway.refusals.total == 1
+    assert world.gateway.statistics.taken == 2
+    assert world.acknowledged().received[Stream.TELEMETRY] == 2
+
+
+def test_a_row_ahead_shows_at_once_and_is_stored_in_order(world: World) -> None:
+    """If it fails, a site that comes back is shown as it was, or its gap is never filled."""
+    world.receive(TopicKind.HELLO, hello(held=5))
+    world.receive(TopicKind.TELEMETRY, telemetry(1))
+    world.gateway.accept(TOPICS.topic(TopicKind.TELEMETRY), encode(telemetry(5)))
+    world.gateway.tick()
+    assert world.taker.lives[-1] == 5
+    assert world.telemetry.rows == [(SITE, 1)]
+    world.gateway.accept(TOPICS.topic(TopicKind.BACKFILL), encode(telemetry(2, 4)))
+    world.gateway.tick()
+    assert [row for _, row in world.telemetry.rows] == [1, 2, 3, 4, 5]
+
+
+def test_messages_of_a_turn_are_one_commit_and_the_offers_wait_for_it(world: World) -> None:
+    """If it fails, a fleet that answers at once waits for thousands of commits in turn."""
+    world.gateway.accept(TOPICS.topic(TopicKind.HELLO), encode(hello()))
+    world.gateway.accept(TOPICS.topic(TopicKind.HELLO), encode(hello(held=3)))
+    world.gateway.accept(TOPICS.topic(TopicKind.EVENT), encode(event(1)))
+    world.gateway.accept(TOPICS.topic(TopicKind.OFFER), encode(offer(1)))
+    world.gateway.tick()
+    assert (world.batching.begun, world.taker.settled) == (1, 1)
+    assert (world.taker.events, world.taker.offers) == ([1], [1])
+    assert [one.held[Stream.TELEMETRY] for one in world.taker.hellos] == [3]
+
+
+def test_a_commit_that_fails_makes_the_sites_send_again(world: World) -> None:
+    """If it fails, what a full disk refused is acknowledged, and lost."""
+    world.batching.failing = True
+    world.gateway.accept(TOPICS.topic(TopicKind.EVENT), encode(event(1)))
+    world.gateway.tick()
+    world.batching.failing = False
+    world.receive(TopicKind.TELEMETRY, telemetry(1))
+    assert world.acknowledged().durable[Stream.EVENT] == 0
+    world.gateway.accept(TOPICS.topic(TopicKind.EVENT), encode(event(1)))
+    world.gateway.tick()
+    assert world.acknowledged().durable[Stream.EVENT] == 1
+    assert world.taker.events == [1, 1]
