@@ -1,11 +1,11 @@
-# make setup | demo | test | check | bench | conformance | docs
+# make setup | demo | test | check | bench | conformance | docs | train
 # Everything happens in .venv; only Python >= 3.11 is needed on the machine.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: setup demo test check bench conformance docs format clean
+.PHONY: setup demo test check bench conformance docs train format clean
 
 setup: $(STAMP)
 
@@ -37,6 +37,12 @@ bench: setup
 
 conformance: setup
 	@$(BIN)/python scripts/conformance.py $(ARGS)
+
+DATA ?= ../shared/data
+
+train: setup
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train]'
+	@$(BIN)/vpp models train --data $(DATA) $(ARGS)
 
 docs: setup
 	@$(BIN)/python scripts/docs.py

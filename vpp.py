@@ -6,7 +6,12 @@ Imports none of our packages, so a verb whose extra is missing costs the others 
 import sys
 from importlib.metadata import EntryPoint, entry_points
 
-_EXTRA = {"cloud_coordinator": "cloud", "firmware_sim": "sim", "edge_agent": "edge"}
+_EXTRA = {
+    "cloud_coordinator": "cloud",
+    "firmware_sim": "sim",
+    "edge_agent": "edge",
+    "models": "train",
+}
 
 
 def _usage(verbs: dict[str, EntryPoint]) -> str:

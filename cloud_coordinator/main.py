@@ -13,7 +13,8 @@ import os
 import secrets
 import socket
 import sys
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
@@ -34,13 +35,15 @@ from cloud_coordinator.gateway.aggregators.switchboard import Switchboard
 from cloud_coordinator.gateway.broker import EmbeddedBroker
 from cloud_coordinator.gateway.broker_config import BrokerSettings
 from cloud_coordinator.gateway.bus import Bus
+from cloud_coordinator.gateway.common_causes import read_policy
 from cloud_coordinator.gateway.connect import connect_bus
-from cloud_coordinator.gateway.cycle_log import CycleLog, CyclePorts, Ticking
+from cloud_coordinator.gateway.cycle_log import CycleLog, CyclePorts
 from cloud_coordinator.gateway.link import LinkGateway
 from cloud_coordinator.gateway.link_ports import LinkPorts
 from cloud_coordinator.gateway.openadr_ven.ven_file import VenFile, read_ven_files
 from cloud_coordinator.gateway.openadr_ven.vens import CoordinatorVens
 from cloud_coordinator.gateway.openadr_ven.zone import ZonePorts
+from cloud_coordinator.gateway.ticking import tick_forever
 from cloud_coordinator.market.rules import load_rule_book
 from cloud_coordinator.process import (
     PORT_MAX,
@@ -51,8 +54,10 @@ from cloud_coordinator.process import (
     run_until,
     stop_signal,
 )
-from cloud_coordinator.services.coordinator import Coordinator, Stores
+from cloud_coordinator.services.assurance import AWARD_PROBABILITY, AssurancePolicy
+from cloud_coordinator.services.coordinator import Conduct, Coordinator, Stores
 from cloud_coordinator.store.database import DataDirectory
+from cloud_coordinator.store.event_history import learning_ports
 from cloud_coordinator.store.history import History
 from cloud_coordinator.store.record_table import RecordTable
 from cloud_coordinator.store.registry import Registry
@@ -61,14 +66,11 @@ from cloud_coordinator.store.upkeep import keep_up
 from cloud_coordinator.web.app import create_app
 from cloud_coordinator.web.ports import Vitals
 from protocols.link.messages import Stream
-from protocols.vocabulary.errors import StoreError, VppError
+from protocols.vocabulary.errors import VppError
 
 EXIT_BAD_INPUT: Final = 2
 PARTITIONS_LEASE: Final = "partitions"
 """Lease under which one coordinator owns all partitions."""
-TICK_PHASE_S: Final = 0.9
-"""Part of the second at which signals go out: before the sites' next cycles begin."""
-TICK_LEAST_S: Final = 0.05
 WEB_STOP_S: Final = 2.0
 
 _log = structlog.get_logger()
@@ -88,6 +90,7 @@ class Options:
     vens: tuple[VenFile, ...] = ()
     cycle_log: Path | None = None
     servers: ServerFiles = NO_SERVERS
+    policy: AssurancePolicy = field(default_factory=AssurancePolicy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +124,8 @@ class _Store:
             epochs=registry.epochs,
             events=registry.events,
             history=self.history,
+            certificates=registry.certificates,
+            learning=learning_ports(registry, self.history),
         )
 
 
@@ -230,20 +235,6 @@ class _Pulse:
         )
 
 
-async def _tick_forever(coordinator: Ticking, clock: SystemClock, pulse: _Pulse) -> None:
-    """Tick at the same part of each second; a store that fails is told and tried again."""
-    while True:
-        wait_s = (TICK_PHASE_S - clock.now().timestamp()) % 1.0
-        await asyncio.sleep(wait_s if wait_s >= TICK_LEAST_S else wait_s + 1.0)
-        try:
-            coordinator.tick()
-        except StoreError as error:
-            pulse.ticked(store_up=False)
-            _log.error("store.failed", cause=str(error))
-        else:
-            pulse.ticked(store_up=True)
-
-
 def _say_ready(
     options: Options, coordinator: Coordinator, listening: socket.socket, *, embedded: bool
 ) -> None:
@@ -286,7 +277,9 @@ async def run_coordinator(options: Options) -> None:
         )
         closing.push_async_callback(gateway.flush)
         switchboard = Switchboard(gateway.downlink)
-        coordinator = Coordinator(store.ports(), switchboard, rules=load_rule_book(), clock=clock)
+        apart = closing.enter_context(ThreadPoolExecutor(1, "awards"))
+        conduct = Conduct(rules=load_rule_book(), policy=options.policy, apart=apart)
+        coordinator = Coordinator(store.ports(), switchboard, conduct=conduct, clock=clock)
         servers = _connect_aggregators(options, coordinator, store=store, switchboard=switchboard)
         closing.push_async_callback(servers.close)
         coordinator.start()
@@ -302,10 +295,10 @@ async def run_coordinator(options: Options) -> None:
         jobs = [
             servers.run(),
             vens.run(),
-            _tick_forever(log or coordinator, clock, pulse),
+            tick_forever(log or coordinator, clock, pulse),
             *([log.run(coordinator.fleet, gateway.statistics)] if log else []),
             gateway.run(),
-            keep_up(store.registry, store.telemetry),
+            keep_up(store.registry, store.telemetry, coordinator.learning),
             *([] if broker is None else [broker.supervise()]),
         ]
         gc.freeze()
@@ -350,6 +343,12 @@ def coordinator(  # noqa: PLR0913  one parameter per command line option
         ),
     ] = None,
     cycle_log: Annotated[Path | None, typer.Option(help="Cycle costs go here. 計測。")] = None,
+    award_probability: Annotated[
+        float, typer.Option(min=0.5, max=0.999999, help="Of keeping an award. 供出確率。")
+    ] = AWARD_PROBABILITY,
+    common_causes: Annotated[
+        Path | None, typer.Option(help="File: feeder, vendor, network of sites. 共通要因。")
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="More events. 詳細ログ。")] = False,
 ) -> None:
     """Run the coordinator until Ctrl-C (コーディネーターを動かす).
@@ -370,6 +369,7 @@ def coordinator(  # noqa: PLR0913  one parameter per command line option
                 vens=read_ven_files(openadr_ven or ()),
                 cycle_log=cycle_log,
                 servers=read_server_files(openadr_vtn or (), ieee2030_5),
+                policy=read_policy(award_probability, common_causes),
             )
         )
     )

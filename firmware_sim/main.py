@@ -15,6 +15,8 @@ import structlog
 import typer
 
 from firmware_sim.control_socket import serving
+from firmware_sim.counterparts.command import add_counterparts
+from firmware_sim.counterparts.publisher_command import add_publisher
 from firmware_sim.fleet.command import add_fleet
 from firmware_sim.matrix_command import add_matrix
 from firmware_sim.mixed.command import add_site, exit_code
@@ -49,6 +51,8 @@ class SystemClock:
 add_site(_APP, SystemClock())
 add_matrix(_APP)
 add_fleet(_APP, SystemClock())
+add_publisher(_APP, SystemClock())
+add_counterparts(_APP, SystemClock())
 
 
 async def simulate(scenario: Scenario, *, truth: Path | None, control: Path | None) -> None:

@@ -15,6 +15,9 @@ from protocols.vocabulary.identifiers import ModelId
 
 METADATA_KEY: Final = "vpp.contract"
 CONTRACT_VERSION: Final = 1
+POLICY_METADATA_KEY: Final = "vpp.policy"
+"""Where a trained actor carries what its columns mean."""
+POLICY_VERSION: Final = 1
 MEDIAN: Final = 0.5
 
 

@@ -171,8 +171,8 @@ def allocate_capacity(
     table = curve_table([offer.curve for offer in ordered])
     up_cap = np.array([offer.up.power_w for offer in ordered], dtype=np.float64)
     down_cap = np.array([offer.down.power_w for offer in ordered], dtype=np.float64)
-    up = _solve(upward(table, up_cap), up_w, [offer.up.limited_by for offer in ordered])
-    down = _solve(
+    up = share_out(upward(table, up_cap), up_w, [offer.up.limited_by for offer in ordered])
+    down = share_out(
         upward(mirrored(table), down_cap), down_w, [offer.down.limited_by for offer in ordered]
     )
     return CapacityAllocation(
@@ -189,8 +189,18 @@ def allocate_capacity(
     )
 
 
-def _solve(supply: Supply, required_w: float, names: Sequence[str]) -> Direction:
-    """Search the price, then certify it."""
+def share_out(supply: Supply, required_w: float, names: Sequence[str]) -> Direction:
+    """Share one direction: search the price, then certify it.
+
+    Parameters
+    ----------
+    supply : Supply
+        What n offers give, each up to its cap.
+    required_w : float
+        W, >= 0.
+    names : sequence of str
+        The limit behind each cap.
+    """
     offered_w = math.fsum(supply.cap_w)
     goal_w = min(required_w, offered_w)
     if goal_w <= 0.0:

@@ -352,15 +352,12 @@ def _described(
 
 def _unskewed(z: FloatArray, skewness: FloatArray, excess: FloatArray) -> FloatArray:
     """Find the normal quantile that Cornish and Fisher's expansion turns into z."""
+    at_0, at_2 = -skewness / 6.0, skewness / 6.0
+    at_1 = 1.0 - excess / 8.0 + skewness**2 * 5.0 / 36.0
+    at_3 = excess / 24.0 - skewness**2 / 18.0
     low, high = np.full_like(z, -Z_MAX), np.full_like(z, Z_MAX)
     for _ in range(_HALVINGS):
         w = 0.5 * (low + high)
-        turned = (
-            w
-            + (w * w - 1.0) * skewness / 6.0
-            + (w**3 - 3.0 * w) * excess / 24.0
-            - (2.0 * w**3 - 5.0 * w) * skewness**2 / 36.0
-        )
-        below = turned < z
+        below = at_0 + w * (at_1 + w * (at_2 + w * at_3)) < z
         low, high = np.where(below, w, low), np.where(below, high, w)
     return 0.5 * (low + high)

@@ -25,6 +25,7 @@ from cloud_coordinator.commands.allocation_bench.measure import (
     measure_loads,
 )
 from cloud_coordinator.commands.allocation_bench.rivals import RIVALS
+from cloud_coordinator.commands.allocation_strategies import strategies, train
 from protocols.vocabulary.errors import ConfigError, VppError
 
 FORMAT: Final = "vpp-bench-allocate/1"
@@ -82,6 +83,10 @@ def bench(
         sys.stdout.write(text)
     elif target is not None:
         Path(target).write_text(text, encoding="utf-8")
+
+
+app.command(epilog="Example 例: vpp allocation strategies --resources 200 --seed 1")(strategies)
+app.command(epilog="Example 例: vpp allocation train --seed 1 --output policy.onnx")(train)
 
 
 def _numbers(sizes: str) -> list[int]:

@@ -18,6 +18,8 @@ from cloud_coordinator.allocation.engines import kernel_absence
 from cloud_coordinator.allocation.experience import simulated_probability
 from cloud_coordinator.allocation.problem import FleetColumns, Product
 from cloud_coordinator.allocation.reliability import SharedOutage
+from cloud_coordinator.commands.api_client import URL, ask
+from cloud_coordinator.services.records import Way
 from protocols.vocabulary.errors import ConfigError, VppError
 
 EXIT_BROKEN: Final = 1
@@ -65,6 +67,10 @@ def verify_file(
         sys.stdout.write(f"simulated: {seen:.6f} of {draws:,} draws, claimed {chance:.6f}\n")
         if seen < chance - STANDARD_ERRORS * error:
             wrong.append(f"only {seen:.6f} of the draws deliver, claimed are {chance:.6f}")
+    award = data.get("award")
+    if isinstance(award, dict) and award.get("kept") is False:
+        wanted = award.get("probability_wanted")
+        sys.stdout.write(f"NOT as probable as wanted ({wanted}) 目標の確率に届きません\n")
     for sentence in wrong:
         sys.stdout.write(f"broken: {sentence}\n")
     if not wrong:
@@ -73,6 +79,23 @@ def verify_file(
             f"holds: {chance:.4%} probable, and with any {share:.2%} of the sites offline\n"
         )
     raise typer.Exit(EXIT_BROKEN if wrong else 0)
+
+
+@app.command(epilog="Example 例: vpp certificate fetch award-1 --output award.json")
+def fetch(
+    *,
+    award: Annotated[str, typer.Argument(help="Id of the award. 約定ID。")],
+    output: Annotated[Path, typer.Option(help="Where to write it. 出力先。")],
+    direction: Annotated[Way, typer.Option(help="Upward or downward. 上げ・下げ。")] = Way.UP,
+    url: Annotated[str, typer.Option(help="Of the coordinator. アドレス。")] = URL,
+) -> None:
+    """Fetch the certificate of an award from the coordinator, and check it.
+
+    約定の証明書を取得し、内容を確かめます。
+    """
+    data = ask(url, ("awards", award, "certificate"), {"direction": direction.value})
+    _write(data, output)
+    verify_file(file=output)
 
 
 @app.command(epilog="Example 例: vpp certificate make obligation.json --output award.json")
@@ -95,10 +118,7 @@ def make(
         raise ConfigError(f"{file}: {error!r}") from error
     found = allocate_dependably(fleet, demanded)
     made = certify(ids, found.promise, demanded.product.required_w)
-    try:
-        output.write_text(json.dumps(to_data(made), indent=1) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"--output {output}: {error.strerror or error}") from error
+    _write(to_data(made), output)
     kept = "kept" if found.is_kept else "NOT kept: the sites are too few"
     sys.stdout.write(
         f"{demanded.probability:.4%} wanted, {made.delivery_probability:.4%} found, {kept}; "
@@ -137,6 +157,13 @@ def _question(data: dict[str, Any]) -> tuple[FleetColumns, Demanded, tuple[str, 
         probability=float(data.get("probability", 0.999)),
     )
     return fleet, demanded, ids
+
+
+def _write(data: dict[str, Any], output: Path) -> None:
+    try:
+        output.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"--output {output}: {error.strerror or error}") from error
 
 
 def _read(file: Path) -> dict[str, Any]:

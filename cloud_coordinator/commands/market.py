@@ -11,7 +11,9 @@ from typing import Annotated, Final
 
 import typer
 
+from cloud_coordinator.commands.market_day import add_days
 from cloud_coordinator.commands.market_files import read_failures, read_loads
+from cloud_coordinator.commands.market_imports import add_imports
 from cloud_coordinator.market.areas import load_areas
 from cloud_coordinator.market.baselines import (
     DayHistory,
@@ -43,6 +45,8 @@ EXIT_BAD_INPUT: Final = 2
 _PRODUCTS: Final = tuple(one for one in Service if one is not Service.ENERGY)
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+add_imports(app)
+add_days(app)
 DayOption = Annotated[str, typer.Option(help="Market day, YYYY-MM-DD; today if left out. 受渡日。")]
 
 

@@ -29,6 +29,7 @@ from protocols.link.telemetry import RowBlock
 from protocols.vocabulary.arrays import FloatArray, IntArray
 from protocols.vocabulary.identifiers import JournalId, ResourceId, SiteId, ZoneId
 from protocols.vocabulary.measurement import Quality
+from protocols.vocabulary.offer import NO_CURVE
 from protocols.vocabulary.resource import Resource
 
 RING_S: Final = 8
@@ -47,6 +48,7 @@ _SITE_FIELDS: Final = {
     **dict.fromkeys(SITE_COLUMNS, ("f8", _NAN, 0)),
     "second": ("i8", 0, 0),
     "signal_id": ("i8", 0, 0),
+    "curve_version": ("i8", NO_CURVE, 0),
     "sequence": ("i8", 0, 0),
     "received_ns": ("i8", 0, 0),
     "heard": ("?", 0, 0),
@@ -96,6 +98,7 @@ class Fleet:
         self._layouts: list[Layout | None] = []
         self._index: dict[SiteId, int] = {}
         self._resource_of: list[Resource | None] = []
+        self._layout_changes = 0
 
     def upsert_site(self, site_id: SiteId, zone: ZoneId) -> int:
         """Add a site, or move it to another zone; return its index, which never changes."""
@@ -125,6 +128,7 @@ class Fleet:
         index = self._index[site_id]
         if self._layouts[index] == layout:
             return
+        self._layout_changes += 1
         length = len(layout.resources)
         first = int(self._sites["block_first"][index])
         old = int(self._sites["block_length"][index])
@@ -175,6 +179,7 @@ class Fleet:
             sites[name][index] = telemetry.values[-1, column]
         sites["second"][index] = int(telemetry.times_s[-1])
         sites["signal_id"][index] = int(telemetry.signal_ids[-1])
+        sites["curve_version"][index] = telemetry.curve_version
         sites["sequence"][index] = telemetry.first_sequence + rows - 1
         sites["received_ns"][index] = received.monotonic_ns
         sites["heard"][index] = True
@@ -271,10 +276,12 @@ class Fleet:
             sites=tuple(self._ids),
             zones=tuple(self._zones),
             age_s=frozen_copy(age),
+            receipt_age_s=frozen_copy(np.where(sites["heard"], receipt_age, np.inf)),
             greeted_age_s=frozen_copy((now.monotonic_ns - sites["greeted_ns"]) / 1e9),
             condition=frozen_copy(condition),
             second=frozen_copy(sites["second"]),
             signal_id=frozen_copy(sites["signal_id"]),
+            curve_version=frozen_copy(sites["curve_version"]),
             quality=frozen_copy(quality),
             **{
                 name: frozen_copy(sites[name])
@@ -354,6 +361,7 @@ def update_rows(fleet: Fleet, indices: IntArray, block: RowBlock, *, received: M
         sites[name][indices] = rows.values[:, column]
     sites["second"][indices] = rows.times_s
     sites["signal_id"][indices] = rows.signal_ids
+    sites["curve_version"][indices] = rows.curve_versions
     sites["sequence"][indices] = rows.sequences
     sites["received_ns"][indices] = received.monotonic_ns
     sites["heard"][indices] = True
@@ -363,6 +371,11 @@ def update_rows(fleet: Fleet, indices: IntArray, block: RowBlock, *, received: M
 def resource_sites(fleet: Fleet) -> IntArray:
     """Index of the site of every resource row, shape (r,); -1 for a row not in use."""
     return np.asarray(frozen_copy(fleet._resources["site_index"]), dtype=np.int64)
+
+
+def resources_of_rows(fleet: Fleet) -> tuple[int, tuple[Resource | None, ...]]:
+    """Return how often a layout has changed, and the resource of every row, None for no use."""
+    return fleet._layout_changes, tuple(fleet._resource_of)
 
 
 def copy_resources(fleet: Fleet, into: Mapping[str, FloatArray]) -> None:

@@ -46,12 +46,15 @@ class FleetSnapshot:
         a site that is not LIVE.
     age_s : FloatArray
         Age of the row: the greater of source age and receipt age; inf if none ever came.
+    receipt_age_s : FloatArray
+        Time since the row came, s; inf if none ever did.
     greeted_age_s : FloatArray
         Time since the site came back with a hello; very large if it never did.
     condition : ndarray of int8
         ``LinkCondition``.
-    second, signal_id : IntArray
-        Second the latest row speaks of, and the signal it echoes.
+    second, signal_id, curve_version : IntArray
+        Second the latest row speaks of, the signal it echoes, and the version of the committed
+        curve in use; NO_CURVE if it tells none.
     """
 
     sites: tuple[SiteId, ...]
@@ -63,10 +66,12 @@ class FleetSnapshot:
     mode: FloatArray
     quality: FloatArray
     age_s: FloatArray
+    receipt_age_s: FloatArray
     greeted_age_s: FloatArray
     condition: npt.NDArray[np.int8]
     second: IntArray
     signal_id: IntArray
+    curve_version: IntArray
 
     def live_in(self, zone: ZoneId) -> Sequence[SiteId]:
         """Return the sites of a zone whose link is LIVE, by id."""

@@ -10,24 +10,18 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from cloud_coordinator.fleet.fleet import Fleet
 from cloud_coordinator.gateway.bus import Bus
 from cloud_coordinator.gateway.cycle import DecisionCycle, Laps, Stopwatch
 from cloud_coordinator.gateway.link_ports import LinkStatistics
+from cloud_coordinator.gateway.ticking import Ticking
 from protocols.vocabulary.errors import ConfigError
 from protocols.vocabulary.intervals import Clock
 
 PHASE_S: Final = 0.75
 """Part of the second at which the cycle begins: when the rows of the second are in."""
-
-
-class Ticking(Protocol):
-    """What is done every second: :class:`cloud_coordinator.services.coordinator.Coordinator`."""
-
-    def tick(self) -> None:
-        """Do what is due."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +69,11 @@ class CycleLog:
         """Let the coordinator tick, timed."""
         with self._tick.lap("tick", self._ports.watch):
             self._inner.tick()
+
+    def watch(self) -> None:
+        """Let the coordinator look, timed as a part of its tick."""
+        with self._tick.lap("tick", self._ports.watch):
+            self._inner.watch()
 
     async def run(self, fleet: Fleet, statistics: LinkStatistics) -> None:
         """Measure for ever, once a second."""

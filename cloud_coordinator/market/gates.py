@@ -36,11 +36,14 @@ class Refusal:
         Where the rule stands.
     detail : str
         What was found and what is asked for.
+    clause : str
+        Where it is written.
     """
 
     rule: str
     rule_set_id: str
     detail: str
+    clause: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +88,7 @@ def check_plan(slot: Slot, filed_at: datetime, rule: ProductRule) -> tuple[Refus
     if filed_at <= gate:
         return ()
     detail = f"{filed_at.isoformat()} is after {gate.isoformat()}"
-    return (Refusal(rule="gate", rule_set_id=rule.rule_set_id, detail=detail),)
+    return (Refusal(rule="gate", rule_set_id=rule.rule_set_id, detail=detail, clause=rule.source),)
 
 
 def check_reserve_bid(
@@ -108,7 +111,8 @@ def check_reserve_bid(
     if not all(one.is_finite() for one in (bid.power_kw, bid.least_kw, bid.price_jpy)):
         detail = f"{bid.power_kw}, {bid.least_kw} kW, {bid.price_jpy} JPY are not all numbers"
         return tuple(
-            Refusal(rule="number", rule_set_id=r.rule_set_id, detail=detail) for r in rules
+            Refusal(rule="number", rule_set_id=one.rule_set_id, detail=detail, clause=one.source)
+            for one in rules
         )
     for rule in rules:
         window = bid_window(rule, bid.slot.day)
@@ -137,7 +141,7 @@ def check_reserve_bid(
             "cap": (cap is not None and bid.price_jpy > cap, f"{bid.price_jpy} is above {cap} JPY"),
         }
         found.extend(
-            Refusal(rule=name, rule_set_id=rule.rule_set_id, detail=detail)
+            Refusal(rule=name, rule_set_id=rule.rule_set_id, detail=detail, clause=rule.source)
             for name, (is_broken, detail) in broken.items()
             if is_broken
         )
@@ -209,7 +213,14 @@ class ExchangeRule:
         """
         if not (energy_kwh.is_finite() and price_jpy.is_finite()):
             detail = f"{energy_kwh} kWh, {price_jpy} JPY are not both numbers"
-            return (Refusal(rule="number", rule_set_id=self.rule_set_id, detail=detail),)
+            return (
+                Refusal(
+                    rule="number",
+                    rule_set_id=self.rule_set_id,
+                    detail=detail,
+                    clause=self.source,
+                ),
+            )
         broken = {
             "gate": (not window.start <= at <= window.end, f"{at.isoformat()} is out of time"),
             "lot": (
@@ -222,7 +233,7 @@ class ExchangeRule:
             ),
         }
         return tuple(
-            Refusal(rule=name, rule_set_id=self.rule_set_id, detail=detail)
+            Refusal(rule=name, rule_set_id=self.rule_set_id, detail=detail, clause=self.source)
             for name, (is_broken, detail) in broken.items()
             if is_broken
         )

@@ -87,6 +87,22 @@ class RuleBook:
                 return rule
         raise ConfigError(f"no rule set settles {service.value} on {day}")
 
+    def as_if(self, rule_set_id: str, service: Service) -> ProductRule:
+        """Return the rule of a named set whatever the day, for days that no set covers.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such set, or it has no rule for the product.
+        """
+        for rule in self.rules:
+            if (rule.rule_set_id, rule.service) == (rule_set_id, service):
+                return rule
+        known = sorted({rule.rule_set_id for rule in self.rules})
+        raise ConfigError(
+            f"rule set {rule_set_id!r}: no rule for {service.value} (sets: {', '.join(known)})"
+        )
+
     def members_of(self, rule: ProductRule, day: date) -> tuple[ProductRule, ...]:
         """Rules of the same set for the products a compound is made of; none for others."""
         return tuple(self.rule(rule.rule_set_id, member, day) for member in rule.members)

@@ -5,39 +5,39 @@ of the same award changes nothing; a different one under the same id is refused.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Final, Protocol
 
-from cloud_coordinator.allocation.capacity import (
-    CapacityAllocation,
-    CapacityOffer,
-    allocate_capacity,
-    bounds,
+from cloud_coordinator.allocation.capacity import CapacityOffer, bounds
+from cloud_coordinator.allocation.dependable_capacity import (
+    Assurance,
+    allocate_capacity_dependably,
 )
 from cloud_coordinator.fleet.fleet import Fleet
 from cloud_coordinator.fleet.moment import Moment
 from cloud_coordinator.market.rules import STEERING_RULE_SET, RuleBook
-from cloud_coordinator.services.book import AwardBook, child_id
+from cloud_coordinator.services.assurance import AssurancePolicy
+from cloud_coordinator.services.book import AwardBook
+from cloud_coordinator.services.committing import certificates, committed
 from cloud_coordinator.services.errors import ConflictError, RejectedError
-from cloud_coordinator.services.ports import Downlink, OfferStore
+from cloud_coordinator.services.ports import CertificateStore, Downlink, OfferStore, SiteStore
 from cloud_coordinator.services.records import (
-    AllocationRecord,
     AwardRecord,
     AwardTerms,
+    CertificateRecord,
     OfferRequest,
 )
 from protocols.link.messages import Offer
 from protocols.vocabulary.arrays import column
 from protocols.vocabulary.calendar import market_day
-from protocols.vocabulary.commitment import Commitment
 from protocols.vocabulary.errors import ConfigError
 from protocols.vocabulary.identifiers import ObligationId, SiteId, ZoneId, checked_name
 from protocols.vocabulary.intervals import Interval
 from protocols.vocabulary.obligation import (
-    HoldRule,
     Obligation,
     ObligationState,
     RelativeTo,
@@ -49,8 +49,9 @@ START_TOLERANCE_S: Final = 5.0
 LONGEST_AWARD_S: Final = 86_400.0
 OFFER_WAIT_S: Final = 30.0
 """How long an award waits for sites that are heard but have not offered."""
-COMMIT_LEAD_S: Final = 6.0
-"""It waits no longer than to this long before its start, so that commitments arrive in time."""
+COMMIT_LEAD_S: Final = 9.0
+"""It waits no longer than to this long before its start, so that commitments arrive in time;
+sharing it among thousands of sites takes seconds, beside what else goes on."""
 ASK_AGAIN_S: Final = 3.0
 DISPATCHED: Final = frozenset({Service.SECONDARY_1})
 """Products that dispatch serves; the others have rules, but nobody follows their commands yet."""
@@ -90,12 +91,58 @@ class _Asked:
     sites: frozenset[SiteId]
 
 
+Shared = tuple[AwardRecord, tuple[CertificateRecord, ...]]
+"""An award with its commitments, and what certifies them."""
+
+
+class Apart(Protocol):
+    """Where what takes seconds is computed, so that links and signals go on meanwhile."""
+
+    def submit(self, work: Callable[[], Shared], /) -> Future[Shared]:
+        """Begin the work; the answer comes later."""
+
+
+class AtOnce:
+    """Computes where it is asked: for few sites."""
+
+    def submit(self, work: Callable[[], Shared], /) -> Future[Shared]:
+        """Do the work now."""
+        done: Future[Shared] = Future()
+        done.set_result(work())
+        return done
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AwardingPorts:
     """What awarding needs of the outside."""
 
     offers: OfferStore
+    sites: SiteStore
+    certificates: CertificateStore
     downlink: Downlink
+    apart: Apart
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Question:
+    """An award to be shared, with all that its answer depends on."""
+
+    award: AwardRecord
+    candidates: Sequence[CapacityOffer]
+    offers: Sequence[Offer]
+    assurance: Assurance
+    at: datetime
+
+    def answered(self) -> Shared:
+        """Allocate with the margin that keeps the award, and certify it."""
+        award, wanted = self.award, self.assurance.probability
+        found = allocate_capacity_dependably(
+            self.candidates, self.assurance, up_w=award.award_w, down_w=award.award_w
+        )
+        return (
+            committed(award, found, self.offers, wanted=wanted),
+            certificates(award, found, wanted=wanted, at=self.at),
+        )
 
 
 class Awarding:
@@ -110,17 +157,27 @@ class Awarding:
     rules : RuleBook
         Product rules.
     ports : AwardingPorts
-        Offers and the way down.
+        Offers, registry, certificates, the way down and where awards are shared.
+    policy : AssurancePolicy
+        How sure awards are to be.
     """
 
     def __init__(
-        self, book: AwardBook, fleet: Fleet, *, rules: RuleBook, ports: AwardingPorts
+        self,
+        book: AwardBook,
+        fleet: Fleet,
+        *,
+        rules: RuleBook,
+        ports: AwardingPorts,
+        policy: AssurancePolicy,
     ) -> None:
+        self._policy = policy
         self._book = book
         self._fleet = fleet
         self._rules = rules
         self._ports = ports
         self._asked: dict[ObligationId, _Asked] = {}
+        self._sharing: dict[ObligationId, Future[Shared]] = {}
         self._allocated: list[AwardRecord] = []
 
     def place(self, request: AwardRequest, now: Moment) -> AwardRecord:
@@ -198,25 +255,45 @@ class Awarding:
                 )
 
     def _try(self, award: AwardRecord, now: Moment) -> AwardRecord | None:
-        obligation = award.obligation
+        obligation_id = award.obligation.obligation_id
+        if obligation_id not in self._sharing:
+            question = self._question(award, now)
+            if question is None:
+                return None
+            self._sharing[obligation_id] = self._ports.apart.submit(question.answered)
+        if not self._sharing[obligation_id].done():
+            return None
+        accepted, certified = self._sharing.pop(obligation_id).result()
+        self._ports.certificates.save_certificates(certified)
+        self._book.put(accepted)
+        self._asked.pop(obligation_id, None)
+        for commitment in accepted.commitments:
+            self._ports.downlink.send_commitment(commitment)
+        return accepted
+
+    def _question(self, award: AwardRecord, now: Moment) -> _Question | None:
+        """Ask for missing offers; if the award need not wait for more, put the question."""
+        interval = award.obligation.interval
         live = self._fleet.snapshot(now).live_in(award.zone)
         offers = self._covering(award, live)
         missing = frozenset(live) - {offer.curve.site_id for offer in offers}
         asked = self._ask(award, missing, now)
         waited = now.wall_s - asked.first_at_s >= OFFER_WAIT_S
-        near = now.wall_s >= obligation.interval.start.timestamp() - COMMIT_LEAD_S
+        near = now.wall_s >= interval.start.timestamp() - COMMIT_LEAD_S
         if not offers or (missing and not waited and not near):
             return None
-        allocation, candidates = self._allocate(award, offers)
-        short = allocation.up.shortfall_w > 0.0
-        if short and now.at < obligation.interval.start:
+        candidates = self._candidates(award, offers)
+        reach_w = math.fsum(max(one.up.power_w, 0.0) for one in candidates)
+        if reach_w < award.award_w and now.at < interval.start:
             return None
-        accepted = _commit(award, allocation, candidates)
-        self._book.put(accepted)
-        self._asked.pop(obligation.obligation_id, None)
-        for commitment in accepted.commitments:
-            self._ports.downlink.send_commitment(commitment)
-        return accepted
+        records = {site.site_id: site for site in self._ports.sites.sites()}
+        return _Question(
+            award=award,
+            candidates=candidates,
+            offers=offers,
+            assurance=self._policy.of([one.site_id for one in candidates], records),
+            at=now.at,
+        )
 
     def _covering(self, award: AwardRecord, live: Sequence[SiteId]) -> list[Offer]:
         interval = award.obligation.interval
@@ -248,22 +325,26 @@ class Awarding:
             asked.last_at_s = now.wall_s
         return asked
 
-    def _allocate(
-        self, award: AwardRecord, offers: Sequence[Offer]
-    ) -> tuple[CapacityAllocation, dict[SiteId, Offer]]:
+    def _candidates(self, award: AwardRecord, offers: Sequence[Offer]) -> list[CapacityOffer]:
+        """Bound each offer by what the site can and what it was found to deliver, by site."""
         obligation = award.obligation
         day = market_day(obligation.interval.start)
         rule = self._rules.rule(award.terms.rule_set_id, obligation.service, day)
         candidates = []
-        for offer in offers:
-            up, down = bounds(
-                offer.curve, offer.envelope, obligation.interval, response_s=rule.response_s
+        ordered = sorted(offers, key=lambda offer: offer.curve.site_id)
+        gain, delay_s = self._policy.answers.answers([one.curve.site_id for one in ordered])
+        for row, offer in enumerate(ordered):
+            response_s = max(rule.response_s - float(delay_s[row]), 0.0)
+            up, down = (
+                replace(bound, power_w=float(gain[row]) * bound.power_w)
+                for bound in bounds(
+                    offer.curve, offer.envelope, obligation.interval, response_s=response_s
+                )
             )
             candidates.append(
                 CapacityOffer(site_id=offer.curve.site_id, curve=offer.curve, up=up, down=down)
             )
-        allocation = allocate_capacity(candidates, up_w=award.award_w, down_w=award.award_w)
-        return allocation, {offer.curve.site_id: offer for offer in offers}
+        return candidates
 
 
 def _covers(outer: Interval, inner: Interval) -> bool:
@@ -310,55 +391,4 @@ def _same(known: AwardRecord, parent: Obligation, request: AwardRequest) -> bool
         and obligation.power_w.tolist() == parent.power_w.tolist()
         and obligation.tolerance_w == parent.tolerance_w
         and known.terms.price_jpy_per_kw_30min == request.price_jpy_per_kw_30min
-    )
-
-
-def _commit(
-    award: AwardRecord, allocation: CapacityAllocation, offers: dict[SiteId, Offer]
-) -> AwardRecord:
-    """Write one commitment per site; a site may owe 0 W of capacity and stand in for others."""
-    parent, up, down = award.obligation, allocation.up, allocation.down
-    spans = [
-        float(offers[site].curve.power_w[-1] - offers[site].curve.power_w[0])
-        for site in allocation.sites
-    ]
-    total = sum(spans)
-    commitments = []
-    for row, site in enumerate(allocation.sites):
-        tolerance_w = parent.tolerance_w * spans[row] / total if total > 0.0 else 0.0
-        obligation = replace(
-            parent,
-            obligation_id=child_id(parent.obligation_id, site),
-            parent_id=parent.obligation_id,
-            target=site,
-            power_w=column([up.power_w[row]]),
-            tolerance_w=tolerance_w,
-        )
-        commitments.append(
-            Commitment(
-                obligation=obligation,
-                curve=offers[site].curve,
-                envelope=offers[site].envelope,
-                baseline=offers[site].baseline,
-                hold=HoldRule.HOLD_SHARE,
-                band_lower_w=column([-tolerance_w]),
-                band_upper_w=column([tolerance_w]),
-                rule_set_id=award.terms.rule_set_id,
-            )
-        )
-    record = AllocationRecord(
-        multiplier_up=None if math.isnan(up.multiplier) else up.multiplier,
-        multiplier_down=None if math.isnan(down.multiplier) else down.multiplier,
-        shortfall_up_w=up.shortfall_w,
-        shortfall_down_w=down.shortfall_w,
-        duality_gap_jpy_per_h=up.duality_gap_jpy_per_h + down.duality_gap_jpy_per_h,
-        limits={
-            site: name for site, name in zip(allocation.sites, up.limited_by, strict=True) if name
-        },
-    )
-    return replace(
-        award,
-        obligation=replace(parent, state=ObligationState.ACCEPTED),
-        allocation=record,
-        commitments=tuple(commitments),
     )

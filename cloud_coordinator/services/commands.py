@@ -116,10 +116,15 @@ class CommandBook:
 
     def in_force_w(self, obligation_id: ObligationId, at: datetime) -> float:
         """Power owed at a time: the latest command, held; 0 W before the first."""
+        command = self.at(obligation_id, at)
+        return 0.0 if command is None else command.clipped_w
+
+    def at(self, obligation_id: ObligationId, at: datetime) -> TsoCommand | None:
+        """Return the command in force at a time, None before the first."""
         for command in reversed(self._known(obligation_id)):
             if command.issued_at <= at:
-                return command.clipped_w
-        return 0.0
+                return command
+        return None
 
     def last(self, obligation_id: ObligationId) -> TsoCommand | None:
         """Return the latest command taken, None before the first."""

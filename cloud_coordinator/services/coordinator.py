@@ -5,20 +5,28 @@ of services.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+from cloud_coordinator.fleet.characteristics import load_priors
 from cloud_coordinator.fleet.fleet import Fleet
 from cloud_coordinator.fleet.moment import Moment, moment_of
 from cloud_coordinator.fleet.snapshot import LinkCondition
 from cloud_coordinator.market.rules import RuleBook
-from cloud_coordinator.services.awarding import Awarding, AwardingPorts
+from cloud_coordinator.services.assurance import AssurancePolicy
+from cloud_coordinator.services.awarding import Apart, AtOnce, Awarding, AwardingPorts
 from cloud_coordinator.services.book import AwardBook
 from cloud_coordinator.services.commands import CommandBook
 from cloud_coordinator.services.dispatching import Books, Dispatching, DispatchingPorts
+from cloud_coordinator.services.explaining import QueryStores
 from cloud_coordinator.services.intake import Intake, IntakeStores, UseCases
+from cloud_coordinator.services.learning import Memory, informed, learning_of
+from cloud_coordinator.services.learning_ports import LearningPorts
 from cloud_coordinator.services.live import LiveBoard
+from cloud_coordinator.services.optimizing import Optimizing, Record
+from cloud_coordinator.services.plans import KnownPrices
 from cloud_coordinator.services.ports import (
+    CertificateStore,
     CommandStore,
     DispatchStore,
     Downlink,
@@ -29,8 +37,9 @@ from cloud_coordinator.services.ports import (
     OfferStore,
     SiteStore,
 )
-from cloud_coordinator.services.queries import Queries, QueryStores
+from cloud_coordinator.services.queries import Queries
 from cloud_coordinator.services.records import AwardRecord, EventRecord
+from cloud_coordinator.services.strategies.aims import load_aims
 from protocols.link.fencing import MARKET_LEASE
 from protocols.link.messages import Plain
 from protocols.vocabulary.identifiers import SiteId
@@ -55,6 +64,27 @@ class Stores:
     epochs: EpochStore
     events: EventStore
     history: HistoryReader
+    certificates: CertificateStore
+    learning: LearningPorts | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conduct:
+    """How a coordinator works.
+
+    Attributes
+    ----------
+    rules : RuleBook
+        Product rules.
+    policy : AssurancePolicy
+        How sure awards are to be.
+    apart : Apart
+        Where awards are shared among sites.
+    """
+
+    rules: RuleBook
+    policy: AssurancePolicy = field(default_factory=AssurancePolicy)
+    apart: Apart = field(default_factory=AtOnce)
 
 
 class Coordinator:
@@ -66,8 +96,8 @@ class Coordinator:
         The record; everything of a former run is read from it.
     downlink : Downlink
         The way to the sites.
-    rules : RuleBook
-        Product rules.
+    conduct : Conduct
+        By which rules it works.
     clock : Clock
         The only clock.
 
@@ -77,12 +107,19 @@ class Coordinator:
         Fencing number of this run.
     fleet : Fleet
         The live table.
-    intake, awarding, dispatching, live, queries
+    intake, awarding, dispatching, optimizing, live, queries
         The use cases, for ``gateway`` and ``web``.
+    memory, learning
+        What is known of sites, and the use case that learns it; None without stores for it.
     """
 
     def __init__(
-        self, stores: Stores, downlink: Downlink, *, rules: RuleBook, clock: Clock
+        self,
+        stores: Stores,
+        downlink: Downlink,
+        *,
+        conduct: Conduct,
+        clock: Clock,
     ) -> None:
         self._events = stores.events
         self._clock = clock
@@ -91,11 +128,20 @@ class Coordinator:
         self.epoch = stores.epochs.next_epoch(MARKET_LEASE)
         book = AwardBook(stores.obligations)
         books = Books(awards=book, commands=CommandBook(book, stores.commands))
+        self.memory = Memory(stores.learning)
+        self.learning = learning_of(book, stores.learning, memory=self.memory, clock=clock)
         self.awarding = Awarding(
             book,
             self.fleet,
-            rules=rules,
-            ports=AwardingPorts(offers=stores.offers, downlink=downlink),
+            rules=conduct.rules,
+            ports=AwardingPorts(
+                offers=stores.offers,
+                sites=stores.sites,
+                certificates=stores.certificates,
+                downlink=downlink,
+                apart=conduct.apart,
+            ),
+            policy=informed(conduct.policy, self.memory, stores.learning),
         )
         self.dispatching = Dispatching(
             books,
@@ -103,13 +149,20 @@ class Coordinator:
             ports=DispatchingPorts(history=stores.dispatches, downlink=downlink),
             epoch=self.epoch,
         )
-        self.live = LiveBoard(self.fleet, books, self.dispatching, rules=rules)
+        self.live = LiveBoard(self.fleet, books, self.dispatching, rules=conduct.rules)
         self.queries = Queries(
             books,
             self.fleet,
-            rules=rules,
-            stores=QueryStores(sites=stores.sites, events=stores.events, history=stores.history),
+            rules=conduct.rules,
+            stores=QueryStores(
+                sites=stores.sites,
+                events=stores.events,
+                history=stores.history,
+                certificates=stores.certificates,
+                dispatches=stores.dispatches,
+            ),
         )
+        self.optimizing = _optimizing(books, self.fleet, record=self._note)
         self.intake = Intake(
             self.fleet,
             IntakeStores(sites=stores.sites, events=stores.events, offers=stores.offers),
@@ -131,21 +184,44 @@ class Coordinator:
             if kind is not None:
                 before: dict[str, Plain] = {"before": change.before.name.lower()}
                 events.append(self._event(kind, change.site_id, before))
-        events += [
-            self._event("award.allocated", None, _allocation(award))
-            for award in self.awarding.tick(now)
-        ]
+        for award in self.awarding.tick(now):
+            allocated = _allocation(award)
+            events.append(self._event("award.allocated", None, allocated))
+            assert award.allocation is not None, "an allocated award has an allocation"
+            if award.allocation.assured is None or not award.allocation.assured.is_kept:
+                events.append(self._event("assurance.missed", None, allocated))
         for award in self.dispatching.tick(now):
             kind = f"award.{award.obligation.state.value}"
             payload: dict[str, Plain] = {"obligation_id": str(award.obligation.obligation_id)}
             events.append(self._event(kind, None, payload))
+        events += [
+            self._event(
+                "curve.restored" if note.is_back else "curve.strayed",
+                note.site_id,
+                {
+                    "obligation_id": str(obligation_id),
+                    "version_told": note.version_told,
+                    "version_committed": note.version_committed,
+                    "strayed": note.count,
+                },
+            )
+            for obligation_id, note in self.dispatching.take_strayed()
+        ]
         self.live.tick(now)
         if events:
             self._events.save_events(events)
 
+    def watch(self) -> None:
+        """Do what cannot wait for the tick: make up for sites that have fallen silent."""
+        self.dispatching.watch(moment_of(self._clock))
+
     def now(self) -> Moment:
         """Read the clock that all use cases take their time from."""
         return moment_of(self._clock)
+
+    def _note(self, kind: str, payload: Mapping[str, Plain]) -> None:
+        """Write an event of the coordinator's own."""
+        self._events.save_event(self._event(kind, None, payload))
 
     def _event(
         self, kind: str, site_id: SiteId | None, payload: Mapping[str, Plain]
@@ -162,13 +238,33 @@ class Coordinator:
         )
 
 
+def _optimizing(books: Books, fleet: Fleet, *, record: Record) -> Optimizing:
+    """Wire the plans: objectives and prices that come with the package, priors by kind."""
+    aims = load_aims()
+    return Optimizing(
+        books,
+        fleet,
+        aims=aims,
+        answering=load_priors().columns,
+        prices=KnownPrices(aims.energy_jpy_per_kwh),
+        record=record,
+    )
+
+
 def _allocation(award: AwardRecord) -> dict[str, Plain]:
     allocation = award.allocation
     assert allocation is not None, "an allocated award has an allocation"
+    assured = allocation.assured
+    assert assured is not None, "an allocated award was judged"
     return {
         "obligation_id": str(award.obligation.obligation_id),
         "sites": len(award.commitments),
         "multiplier_up": allocation.multiplier_up,
         "shortfall_up_w": allocation.shortfall_up_w,
         "shortfall_down_w": allocation.shortfall_down_w,
+        "probability_wanted": assured.wanted,
+        "probability_up": assured.probability_up,
+        "probability_down": assured.probability_down,
+        "margin_up_w": assured.margin_up_w,
+        "margin_down_w": assured.margin_down_w,
     }

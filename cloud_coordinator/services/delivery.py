@@ -17,8 +17,10 @@ from cloud_coordinator.services.membership import (
     Sighting,
     accepted_mask,
     classify,
+    overdue,
 )
 from cloud_coordinator.services.records import AwardRecord
+from cloud_coordinator.services.straying import Straying
 from cloud_coordinator.services.tracking import Mask, Rows, Tracking
 from protocols.vocabulary.arrays import FloatArray, IntArray
 from protocols.vocabulary.identifiers import SiteId
@@ -58,15 +60,19 @@ class Delivery:
         Allocated.
     began_ns : int
         Monotonic time at which this program took it up.
+    epoch : int
+        Of this program's run.
     """
 
-    def __init__(self, award: AwardRecord, *, began_ns: int) -> None:
+    def __init__(self, award: AwardRecord, *, began_ns: int, epoch: int) -> None:
         self._began_ns = began_ns
         self._start_s = int(award.obligation.interval.start.timestamp())
         self._limit_w = CORRECTION_LIMIT * award.award_w
         self.sites = tuple(SiteId(c.obligation.target) for c in award.commitments)
         self._zone = award.zone
         self.tracking = Tracking(award.commitments, start_s=self._start_s)
+        self.straying = Straying(award.commitments, start_s=self._start_s, epoch=epoch)
+        self._following: Mask = np.zeros(len(self.sites), dtype=np.bool_)
         self._key = b""
         self._curve = AggregateCurve(multipliers=np.empty(0), power_w=np.empty(0))
 
@@ -88,18 +94,24 @@ class Delivery:
         snapshot = fleet.snapshot(now)
         rows = _latest(snapshot, indices)
         self.tracking.observe(rows)
+        accepted = accepted_mask(award.commitments)
+        self.straying.observe(rows, accepted)
+        self.tracking.forget(self.straying.strayed)
         lenient = now.wall_s < self._start_s + ECHO_S
         membership = classify(
-            accepted_mask(award.commitments),
+            accepted,
             rows,
             Sighting(
                 live=snapshot.condition[indices] == LinkCondition.LIVE,
                 greeted=snapshot.greeted_age_s[indices] < GREETED_S,
                 required_id=0 if lenient else self.tracking.signals.sent_by(now.wall_s - ECHO_S),
                 unmoved=self.tracking.unmoved,
+                suspect=overdue(snapshot.receipt_age_s[indices], accepted & rows.heard),
+                strayed=self.straying.strayed,
                 age_s=(now.monotonic_ns - self._began_ns) / 1e9,
             ),
         )
+        self._following = membership.following
         error_w = float(self.tracking.error_w[membership.following].sum())
         correction_w = min(max(-error_w, -self._limit_w), self._limit_w)
         held_w = float(
@@ -108,6 +120,18 @@ class Delivery:
         )
         call = dispatch(self._sum_of(membership.following), command_w + correction_w - held_w)
         return Outcome(call=call, membership=membership, correction_w=correction_w, held_w=held_w)
+
+    def has_new_silence(self, award: AwardRecord, fleet: Fleet, now: Moment) -> bool:
+        """Whether a site that followed at the last decision has missed its tick since."""
+        if not self._following.any():
+            return False
+        snapshot, indices = fleet.snapshot(now), self.fleet_rows(fleet)
+        accepted = accepted_mask(award.commitments)
+        silent = overdue(
+            snapshot.receipt_age_s[indices], accepted & np.isfinite(snapshot.age_s[indices])
+        )
+        greeted = snapshot.greeted_age_s[indices] < GREETED_S
+        return bool((self._following & silent & ~greeted).any())
 
     def held_w(self, fleet: Fleet, now: Moment) -> FloatArray:
         """Estimate what each site delivers if it does not hear us, W, shape (n,)."""
@@ -145,6 +169,7 @@ def _latest(snapshot: FleetSnapshot, indices: IntArray) -> Rows:
         heard=np.isfinite(snapshot.age_s[indices]),
         second=snapshot.second[indices],
         signal_id=snapshot.signal_id[indices],
+        curve_version=snapshot.curve_version[indices],
         meter_w=snapshot.meter_w[indices],
         share_w=snapshot.share_w[indices],
     )

@@ -18,6 +18,7 @@ from cloud_coordinator.services.commands import CommandBook, Taken
 from cloud_coordinator.services.delivery import Delivery, Outcome
 from cloud_coordinator.services.ports import DispatchStore, Downlink
 from cloud_coordinator.services.records import AwardRecord, DispatchRecord, TsoCommand
+from cloud_coordinator.services.straying import Strayed
 from cloud_coordinator.services.tracking import SIGNALS_KEPT
 from protocols.vocabulary.identifiers import ObligationId, SignalId, ZoneId
 from protocols.vocabulary.intervals import Interval
@@ -73,6 +74,7 @@ class Dispatching:
         self._deliveries: dict[ObligationId, Delivery] = {}
         self._records: dict[ObligationId, DispatchRecord] = {}
         self._signals: dict[ZoneId, DispatchSignal] = {}
+        self._strayed: list[tuple[ObligationId, Strayed]] = []
 
     def accept_command(
         self,
@@ -127,6 +129,21 @@ class Dispatching:
         """Return the latest decision for an award in this run."""
         return self._records.get(obligation_id)
 
+    def take_strayed(self) -> Sequence[tuple[ObligationId, Strayed]]:
+        """Return which sites began or ceased to use a wrong curve since the last call."""
+        strayed, self._strayed = self._strayed, []
+        return strayed
+
+    def watch(self, now: Moment) -> None:
+        """Between two ticks: dispatch again the awards in which a site has fallen silent.
+
+        Costs one comparison per award while none has.
+        """
+        for key, delivery in list(self._deliveries.items()):
+            record, award = self._records.get(key), self._books.awards.get(key)
+            if record is not None and delivery.has_new_silence(award, self._fleet, now):
+                self._dispatch(award, now)
+
     def _dispatch(self, award: AwardRecord, now: Moment) -> None:
         obligation = award.obligation
         begins = obligation.interval.start - timedelta(seconds=LEAD_S)
@@ -140,11 +157,15 @@ class Dispatching:
         )
         outcome = delivery.decide(award, self._fleet, command_w=command_w, now=now)
         self._send(award, outcome, command_w=command_w, now=now)
+        for commitment in delivery.straying.messages(outcome.call.multiplier, now.wall_s):
+            self._ports.downlink.send_commitment(commitment)
+        key = obligation.obligation_id
+        self._strayed += [(key, note) for note in delivery.straying.take_notes()]
 
     def _delivery(self, award: AwardRecord, now: Moment) -> Delivery:
         key = award.obligation.obligation_id
         if key not in self._deliveries:
-            delivery = Delivery(award, began_ns=now.monotonic_ns)
+            delivery = Delivery(award, began_ns=now.monotonic_ns, epoch=self._epoch)
             for record in self._ports.history.recent_dispatches(award.zone, limit=SIGNALS_KEPT):
                 if record.obligation_id == key and record.epoch < self._epoch:
                     delivery.tracking.signals.add(

@@ -13,3 +13,7 @@ class ConflictError(VppError):
 
 class UnknownError(VppError):
     """There is no such thing (404)."""
+
+
+class StaleError(VppError):
+    """What is known of the fleet is too old to decide on (503)."""

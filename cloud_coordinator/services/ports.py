@@ -6,10 +6,12 @@ it says so), a downlink call queues and returns. Lists come in a stated order. S
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Protocol
 
 from cloud_coordinator.services.records import (
     AwardRecord,
+    CertificateRecord,
     ChildState,
     DispatchRecord,
     EventQuery,
@@ -19,11 +21,12 @@ from cloud_coordinator.services.records import (
     SiteSeconds,
     StreamAccount,
     TsoCommand,
+    Way,
 )
 from protocols.link.messages import Offer, Telemetry
 from protocols.link.telemetry import RowBlock
 from protocols.vocabulary.commitment import Commitment
-from protocols.vocabulary.identifiers import ObligationId, SiteId, ZoneId
+from protocols.vocabulary.identifiers import ObligationId, SignalId, SiteId, ZoneId
 from protocols.vocabulary.intervals import Interval
 from protocols.vocabulary.obligation import Obligation, Service
 from protocols.vocabulary.offer import DispatchSignal
@@ -53,6 +56,16 @@ class ObligationStore(Protocol):
 
     def awards(self) -> Sequence[AwardRecord]:
         """All awards with their children and the children's recorded states, by start."""
+
+
+class CertificateStore(Protocol):
+    """Certificates of awards."""
+
+    def save_certificates(self, records: Sequence[CertificateRecord]) -> None:
+        """Insert or replace by award and direction, in one transaction; durable."""
+
+    def certificate(self, obligation_id: ObligationId, way: Way) -> CertificateRecord | None:
+        """Return one, None if there is none."""
 
 
 class OfferStore(Protocol):
@@ -85,6 +98,14 @@ class DispatchStore(Protocol):
 
     def recent_dispatches(self, zone: ZoneId, *, limit: int) -> Sequence[DispatchRecord]:
         """Return the latest ``limit`` records of the zone, oldest first."""
+
+    def dispatch_of(
+        self, obligation_id: ObligationId, signal_id: SignalId
+    ) -> DispatchRecord | None:
+        """Return the record of one signal of an award, None if there is none."""
+
+    def dispatch_at(self, obligation_id: ObligationId, at: datetime) -> DispatchRecord | None:
+        """Return the latest record of an award sent at or before a time."""
 
 
 class EpochStore(Protocol):

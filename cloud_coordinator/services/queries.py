@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 import numpy as np
 
@@ -13,15 +14,17 @@ from cloud_coordinator.market.rules import RuleBook
 from cloud_coordinator.services.baselines import CommittedBaselines
 from cloud_coordinator.services.dispatching import Books
 from cloud_coordinator.services.errors import UnknownError
+from cloud_coordinator.services.explaining import Explanation, QueryStores, binding, explain
 from cloud_coordinator.services.holidays import calendar_around
 from cloud_coordinator.services.live import LiveSite, live_sites
-from cloud_coordinator.services.ports import EventStore, HistoryReader, SiteStore
 from cloud_coordinator.services.records import (
     AwardRecord,
+    CertificateRecord,
     EventQuery,
     EventRecord,
     SiteRecord,
     StreamAccount,
+    Way,
 )
 from cloud_coordinator.settlement.assessing import Ruling
 from cloud_coordinator.settlement.records import (
@@ -81,15 +84,6 @@ class DeliveryView:
     rows: DeliveredRows
     share_w: FloatArray
     sites: tuple[SiteId, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueryStores:
-    """The stores that are read."""
-
-    sites: SiteStore
-    events: EventStore
-    history: HistoryReader
 
 
 class Queries:
@@ -152,6 +146,34 @@ class Queries:
             If there is no such award.
         """
         return self._books.awards.get(obligation_id)
+
+    def certificate(self, obligation_id: ObligationId, way: Way) -> CertificateRecord:
+        """Return the certificate of an award, as it was made with its allocation.
+
+        Raises
+        ------
+        UnknownError
+            If there is no such award, or it has no certificate (yet).
+        """
+        award = self._books.awards.get(obligation_id)
+        found = self._stores.certificates.certificate(award.obligation.obligation_id, way)
+        if found is None:
+            raise UnknownError(f"obligation {obligation_id!r} has no certificate {way.value}")
+        return found
+
+    def explanation(
+        self, site_id: SiteId, at: datetime, obligation_id: ObligationId | None = None
+    ) -> Explanation:
+        """Recompute the share of a site in one second from what is stored.
+
+        Raises
+        ------
+        UnknownError
+            If no award bound the site then.
+        """
+        whole = at.replace(microsecond=0)
+        award = binding(self._books.awards.all(), site_id, at=whole, obligation_id=obligation_id)
+        return explain(award, self._books.commands, self._stores, site_id=site_id, at=whole)
 
     def delivery(self, obligation_id: ObligationId) -> DeliveryView:
         """Return promised against delivered power of an award, from the store."""

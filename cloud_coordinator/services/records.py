@@ -3,6 +3,7 @@
 Called by the services, and by the adapters (store, gateway, web) that keep, send or show them.
 """
 
+import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -68,6 +69,65 @@ class AwardTerms:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AssuredRecord:
+    """How sure an award is, as its certificates say.
+
+    Attributes
+    ----------
+    wanted : float
+        Probability that was wanted of delivering at least the award.
+    probability_up, probability_down : float
+        That was reached.
+    margin_up_w, margin_down_w : float
+        Committed beyond the award, W; negative where the offers fall short.
+    cost_up_jpy_per_h, cost_down_jpy_per_h : float
+        Of the committed power, by the sites' curves, were all of it called.
+    """
+
+    wanted: float
+    probability_up: float
+    probability_down: float
+    margin_up_w: float
+    margin_down_w: float
+    cost_up_jpy_per_h: float
+    cost_down_jpy_per_h: float
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether both directions are as probable as was wanted."""
+        return min(self.probability_up, self.probability_down) >= self.wanted
+
+
+class Way(enum.Enum):
+    """Direction of a certificate."""
+
+    UP = "up"
+    DOWN = "down"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateRecord:
+    """A certificate as it was made with its award.
+
+    Attributes
+    ----------
+    obligation_id : ObligationId
+        The award.
+    way : Way
+        Which direction it speaks of.
+    made_at : datetime
+        Aware UTC.
+    body : bytes
+        JSON, as ``vpp certificate verify`` reads it.
+    """
+
+    obligation_id: ObligationId
+    way: Way
+    made_at: datetime
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AllocationRecord:
     """How the award was shared, with what proves it.
 
@@ -82,6 +142,8 @@ class AllocationRecord:
         Cost above the lower bound that the multiplier proves.
     limits : mapping of SiteId to str
         The limit that binds at a site; absent where none does.
+    assured : AssuredRecord or None
+        How sure it is; None for an award of before that was judged.
     """
 
     multiplier_up: float | None
@@ -90,6 +152,7 @@ class AllocationRecord:
     shortfall_down_w: float
     duality_gap_jpy_per_h: float
     limits: Mapping[SiteId, str]
+    assured: AssuredRecord | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,8 @@ The integral action of dispatch, in observer form. Per site the lasting differen
 delivered and called power is estimated; the sum over the sites that follow is taken off the
 next command. That settles at zero error like an integrator, and has no wind-up by build: a
 saturated fleet is compared with what it was called for, a site that leaves takes its estimate
-with it, and a moving command is compared with what sites could have done by then.
+with it, a gap that closes by itself is no error, and a moving command is compared with what sites
+could have done by then.
 
 Pure but for its own state. Called by ``dispatching`` every second.
 """
@@ -32,12 +33,21 @@ SLOW_RESPONSE: Final = 0.5
 A meter between the fast and the slow answer to the recent calls shows no error; a site acts on
 a call as it comes, so its row may already show the call that it is the first to echo.
 """
+APPROACH_PART: Final = 0.1
+"""Part of its gap that a site on its way to its call closes within a second, at least: such a
+gap is no lasting error, however slow its devices are."""
+RELEASE_S: Final = 1.0
+RELEASE_PART: Final = 0.05
+"""An estimate that is too large by this part of a curve's reach is given up with this time
+constant: what a saturated site could not follow is over when its call is within reach again."""
 MEMORY_S: Final = 8.0
 """How long calls and answers are remembered to judge whether a site moves at all."""
-UNMOVED_BELOW: Final = 0.4
-MOVED_ABOVE: Final = 0.7
+UNMOVED_BELOW: Final = 0.15
+MOVED_ABOVE: Final = 0.5
 """Part of its calls that a site delivers: below the one it counts as unmoved, until above the
-other it is taken back."""
+other it is taken back. A site that gives a larger part is saturated, not unmoved: it will follow
+when its call comes back within its reach, and who counted it by its meter would call the others,
+and it with them, down by as much."""
 TELLING_PART: Final = 0.1
 """Calls smaller than this part of the curve's reach say nothing about that."""
 SIGNALS_KEPT: Final = 256
@@ -56,6 +66,8 @@ class Rows:
         Whether any row ever came.
     second, signal_id : IntArray
         What the row speaks of, and the signal it echoes.
+    curve_version : IntArray
+        Version of the committed curve in use; NO_CURVE if it tells none.
     meter_w, share_w : FloatArray
         W; NaN where there is no number.
     """
@@ -63,6 +75,7 @@ class Rows:
     heard: Mask
     second: IntArray
     signal_id: IntArray
+    curve_version: IntArray
     meter_w: FloatArray
     share_w: FloatArray
 
@@ -191,8 +204,7 @@ class Tracking:
             delivered_w, np.minimum(low, soonest_w), np.maximum(high, soonest_w)
         )
         usable = fresh & ~first & np.isfinite(error_w) & (rows.second > self._start_s + ENTRY_S)
-        gain = 1.0 - np.exp(-steps / SETTLING_S)
-        self._error_w += np.where(usable, gain * (np.nan_to_num(error_w) - self._error_w), 0.0)
+        self._learn(np.nan_to_num(error_w), delivered_w, usable=usable, steps=steps)
         self._delivered_w = np.where(
             fresh & np.isfinite(delivered_w), delivered_w, self._delivered_w
         )
@@ -200,6 +212,22 @@ class Tracking:
         self._called_w = np.where(fresh, called_w, self._called_w)
         self._slow_w = np.where(first, called_w, self._slow_w)
         self._second = np.where(fresh, rows.second, self._second)
+
+    def _learn(
+        self, error_w: FloatArray, delivered_w: FloatArray, *, usable: Mask, steps: IntArray
+    ) -> None:
+        """Move the estimates, without wind-up: not while a site is on its way, and fast back."""
+        towards_w = np.nan_to_num(delivered_w - self._delivered_w) * -np.sign(error_w)
+        on_its_way = towards_w > APPROACH_PART * steps * np.abs(error_w)
+        growing = usable & ~(on_its_way & (np.abs(error_w) > np.abs(self._error_w)))
+        surplus_w = np.abs(self._error_w) - np.abs(error_w)
+        settling_s = np.where(surplus_w > RELEASE_PART * self._reach_w, RELEASE_S, SETTLING_S)
+        gain = 1.0 - np.exp(-steps / settling_s)
+        self._error_w += np.where(growing, gain * (error_w - self._error_w), 0.0)
+
+    def forget(self, chosen: Mask) -> None:
+        """Drop the estimates of sites that were not called by their committed curves."""
+        self._error_w[chosen] = 0.0
 
     def _judge(self, called_w: FloatArray, *, usable: Mask, steps: IntArray) -> None:
         """Compare what was called with what came, over the last seconds."""

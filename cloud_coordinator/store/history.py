@@ -15,6 +15,7 @@ from typing import Any, Final
 import duckdb
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import structlog
 
 from cloud_coordinator.services.records import SiteSeconds, StreamAccount
@@ -186,6 +187,47 @@ class History:
             soc=_floats(columns, "soc"),
             quality=_small(columns, "quality", Quality.BAD),
         )
+
+    def table(
+        self, query: str, parameters: tuple[object, ...], *, sites: Sequence[SiteId], span: Interval
+    ) -> pa.Table | None:
+        """Answer another reader's query over the segments that can hold some seconds.
+
+        Parameters
+        ----------
+        query : str
+            SQL; its first parameter is the list of files.
+        parameters : tuple
+            The others.
+        sites, span : sequence of SiteId, Interval
+            Whose rows of when.
+
+        Returns
+        -------
+        pyarrow.Table or None
+            None if there is no segment.
+
+        Raises
+        ------
+        StoreError
+            If a segment cannot be read.
+        """
+        start_s, end_s = _seconds(span)
+        partitions = {partition_of(site) for site in sites}
+        with self._store.catalog.reading() as segments:
+            names = [segment.name for segment in segments]
+            names = [one for one in names if _holds(one, partitions, start_s=start_s, end_s=end_s)]
+            if not names:
+                return None
+            files = [str(self._store.catalog.root / name.path) for name in names]
+            with self._lock:
+                cursor = self._database.cursor()
+            try:
+                with contextlib.closing(cursor):
+                    return cursor.sql(query, params=[files, *parameters]).to_arrow_table()
+            except duckdb.Error as error:
+                message = f"telemetry history: {str(error).splitlines()[0]}"
+                raise StoreError(message) from error
 
     def accounts(self) -> list[StreamAccount]:
         """Per site and journal, by site: counted in the stored rows themselves."""

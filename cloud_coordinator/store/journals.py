@@ -4,9 +4,10 @@ import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import Final
+from datetime import datetime
+from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, bindparam, insert, select, update
+from sqlalchemy import Connection, RowMapping, Select, bindparam, insert, select, update
 
 from cloud_coordinator.services.records import DispatchRecord, EventQuery, EventRecord
 from cloud_coordinator.store import tables
@@ -101,6 +102,35 @@ class DispatchRegistry:
         with self._database.reading() as connection:
             rows = connection.execute(query).mappings().all()
         return [_dispatch(row) for row in reversed(rows)]
+
+    def dispatch_of(
+        self, obligation_id: ObligationId, signal_id: SignalId
+    ) -> DispatchRecord | None:
+        """Return the record of one signal of an award, None if there is none."""
+        table = tables.dispatches
+        return self._first(
+            select(table)
+            .where(table.c.obligation_id == obligation_id)
+            .where(table.c.signal_id == signal_id)
+            .limit(1)
+        )
+
+    def dispatch_at(self, obligation_id: ObligationId, at: datetime) -> DispatchRecord | None:
+        """Return the latest record of an award sent at or before a time."""
+        table = tables.dispatches
+        return self._first(
+            select(table)
+            .where(table.c.obligation_id == obligation_id)
+            .where(table.c.sent_at <= at)
+            .order_by(table.c.number.desc())
+            .limit(1)
+        )
+
+    def _first(self, query: Select[Any]) -> DispatchRecord | None:
+        self.flush()
+        with self._database.reading() as connection:
+            row = connection.execute(query).mappings().first()
+        return None if row is None else _dispatch(row)
 
 
 class EpochRegistry:

@@ -2,11 +2,11 @@
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import msgpack
 
-from cloud_coordinator.services.records import AllocationRecord
+from cloud_coordinator.services.records import AllocationRecord, AssuredRecord
 from protocols.link.fields import payload
 from protocols.link.messages import Layout, Plain
 from protocols.link.plain import (
@@ -75,6 +75,7 @@ def pack_allocation(allocation: AllocationRecord) -> bytes:
             "shortfall_down_w": allocation.shortfall_down_w,
             "duality_gap_jpy_per_h": allocation.duality_gap_jpy_per_h,
             "limits": dict(allocation.limits),
+            "assured": None if allocation.assured is None else asdict(allocation.assured),
         }
     )
 
@@ -83,6 +84,7 @@ def unpack_allocation(data: bytes) -> AllocationRecord:
     """Allocation of the bytes."""
     with reading("allocation"):
         plain = msgpack.unpackb(data)
+        assured = plain.get("assured")
         return AllocationRecord(
             multiplier_up=plain["multiplier_up"],
             multiplier_down=plain["multiplier_down"],
@@ -90,6 +92,7 @@ def unpack_allocation(data: bytes) -> AllocationRecord:
             shortfall_down_w=plain["shortfall_down_w"],
             duality_gap_jpy_per_h=plain["duality_gap_jpy_per_h"],
             limits={SiteId(site): str(limit) for site, limit in plain["limits"].items()},
+            assured=None if assured is None else AssuredRecord(**assured),
         )
 
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from cloud_coordinator.store.certificates import CertificateRegistry
+from cloud_coordinator.store.characteristics import LearnedRegistry, TotalRegistry
 from cloud_coordinator.store.database import Database, open_database
 from cloud_coordinator.store.journals import (
     DispatchRegistry,
@@ -16,6 +18,7 @@ from cloud_coordinator.store.obligations import (
     ObligationRegistry,
     OfferRegistry,
 )
+from cloud_coordinator.store.publications import PublicationRegistry
 from cloud_coordinator.store.sites import SiteRegistry
 
 
@@ -27,7 +30,7 @@ class Registry:
     ----------
     database : Database
         For :meth:`close`.
-    sites, obligations, commands, offers, dispatches, epochs, events, progress
+    sites, obligations, commands, offers, dispatches, epochs, events, progress, publications
         The stores of :mod:`cloud_coordinator.services.ports`.
     """
 
@@ -40,6 +43,10 @@ class Registry:
     epochs: EpochRegistry
     events: EventRegistry
     progress: ProgressRegistry
+    certificates: CertificateRegistry
+    publications: PublicationRegistry
+    learned: LearnedRegistry
+    totals: TotalRegistry
 
     @classmethod
     def open(cls, where: str | Path) -> Self:
@@ -68,6 +75,10 @@ class Registry:
             epochs=EpochRegistry(database),
             events=EventRegistry(database),
             progress=ProgressRegistry(database),
+            certificates=CertificateRegistry(database),
+            publications=PublicationRegistry(database),
+            learned=LearnedRegistry(database),
+            totals=TotalRegistry(database),
         )
 
     def close(self) -> None:

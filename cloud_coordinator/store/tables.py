@@ -13,6 +13,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Date,
     DateTime,
     Enum,
     Float,
@@ -353,4 +354,44 @@ records: Final = Table(
     Column("book", String(NAME), primary_key=True),
     Column("record_key", String(255), primary_key=True),
     Column("value", LargeBinary, nullable=False),
+)
+
+submissions: Final = Table(
+    "submissions",
+    metadata,
+    Column("request_id", String(LONG_NAME), primary_key=True),
+    Column("venue", String(32), nullable=False),
+    Column("market_day", Date, nullable=False),
+    Column("rule_set_id", String(LONG_NAME), nullable=False),
+    Column("state", String(16), nullable=False, index=True),
+    Column("sent_at", UtcDateTime, nullable=False),
+    Column("answered_at", UtcDateTime),
+    Column("sent", LargeBinary, nullable=False),
+    Column("answered", LargeBinary),
+    Index("ix_submissions_venue_market_day", "venue", "market_day"),
+)
+
+certificates: Final = Table(
+    "certificates",
+    metadata,
+    Column("obligation_id", String(LONG_NAME), primary_key=True),
+    Column("direction", String(8), primary_key=True),
+    Column("made_at", UtcDateTime, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+statement_entries: Final = Table(
+    "statement_entries",
+    metadata,
+    Column("entry_id", String(LONG_NAME), primary_key=True),
+    Column("account", String(LONG_NAME), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("settled_at", UtcDateTime, nullable=False),
+    Column("statement_id", String(64), nullable=False),
+    Column("amount_jpy", Money, nullable=False),
+    Column("change_jpy", Money, nullable=False),
+    Column("reason", String(255), nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    UniqueConstraint("account", "number"),
 )

@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from aiohttp import web
 
+from cloud_coordinator.web.control import DECISIONS, Decisions
 from cloud_coordinator.web.live import FEED, LiveFeed
 from cloud_coordinator.web.openapi import openapi_document
 from cloud_coordinator.web.pages import ASSETS, DOCUMENT, load_assets
@@ -54,6 +55,7 @@ def create_app(
         streams=asyncio.Semaphore(STREAMS_MAX),
     )
     app[FEED] = LiveFeed(services, period_s=period_s)
+    app[DECISIONS] = Decisions()
     app[DOCUMENT] = openapi_document(ROUTES, version=_version())
     app[ASSETS] = load_assets()
     for route in ROUTES:
@@ -75,6 +77,7 @@ async def _feeding(app: web.Application) -> AsyncIterator[None]:
 
 async def _end_streams(app: web.Application) -> None:
     app[FEED].close()
+    app[DECISIONS].close()
 
 
 def _version() -> str:

@@ -85,6 +85,19 @@ class CommandBody(Body):
     )
 
 
+class AssuredState(Record):
+    """How sure an award is; its certificates hold the proof."""
+
+    kept: bool = Field(description="Whether both directions are as probable as was wanted.")
+    probability_wanted: float
+    probability_up: float = Field(description="Of delivering at least the award upward.")
+    probability_down: float
+    margin_up_w: float = Field(description="Committed beyond the award, W.")
+    margin_down_w: float
+    cost_up_jpy_per_h: float = Field(description="Were all of it called, by the sites' curves.")
+    cost_down_jpy_per_h: float
+
+
 class AllocationState(Record):
     """How the award was shared, with what proves it."""
 
@@ -93,6 +106,9 @@ class AllocationState(Record):
     shortfall_up_w: float
     shortfall_down_w: float
     duality_gap_jpy_per_h: float
+    assured: AssuredState | None = Field(
+        description="How sure it is; null for an award of before that was judged."
+    )
 
 
 class ObligationSummary(Record):

@@ -7,10 +7,11 @@ import numpy as np
 from cloud_coordinator.services.awarding import AwardRequest
 from cloud_coordinator.services.commands import Taken
 from cloud_coordinator.services.queries import DeliveryView
-from cloud_coordinator.services.records import AwardRecord, TsoCommand
+from cloud_coordinator.services.records import AssuredRecord, AwardRecord, TsoCommand
 from cloud_coordinator.settlement.records import SlotResult, Statement
 from cloud_coordinator.web.award_models import (
     AllocationState,
+    AssuredState,
     AwardBody,
     ChildState,
     CommandState,
@@ -104,6 +105,20 @@ def _allocation(award: AwardRecord) -> AllocationState | None:
         shortfall_up_w=found.shortfall_up_w,
         shortfall_down_w=found.shortfall_down_w,
         duality_gap_jpy_per_h=found.duality_gap_jpy_per_h,
+        assured=None if found.assured is None else _assured(found.assured),
+    )
+
+
+def _assured(found: AssuredRecord) -> AssuredState:
+    return AssuredState(
+        kept=found.is_kept,
+        probability_wanted=found.wanted,
+        probability_up=found.probability_up,
+        probability_down=found.probability_down,
+        margin_up_w=found.margin_up_w,
+        margin_down_w=found.margin_down_w,
+        cost_up_jpy_per_h=found.cost_up_jpy_per_h,
+        cost_down_jpy_per_h=found.cost_down_jpy_per_h,
     )
 
 

@@ -1,8 +1,9 @@
 """What ``web`` needs of the rest: the use cases, and whether the program is well.
 
 The coordinator's services satisfy :class:`Services` as they are; tests pass hand-written fakes.
-All calls are synchronous. ``delivery``, ``statement``, ``events`` and ``accounting`` read the
-store and are called from worker threads; everything else is called on the event loop.
+All calls are synchronous. ``delivery``, ``statement``, ``certificate``, ``explanation``,
+``events`` and ``accounting`` read the store and are called from worker threads; everything else
+is called on the event loop.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,14 +14,20 @@ from typing import Protocol
 from cloud_coordinator.fleet.moment import Moment
 from cloud_coordinator.services.awarding import AwardRequest
 from cloud_coordinator.services.commands import Taken
+from cloud_coordinator.services.explaining import Explanation
+from cloud_coordinator.services.learning_ports import SiteCharacteristics
 from cloud_coordinator.services.live import LiveView
+from cloud_coordinator.services.optimizing import PlanTask
+from cloud_coordinator.services.plans import PlanAnswer, PlanRequest
 from cloud_coordinator.services.queries import DeliveryView, SiteView
 from cloud_coordinator.services.records import (
     AwardRecord,
+    CertificateRecord,
     EventQuery,
     EventRecord,
     StreamAccount,
     TsoCommand,
+    Way,
 )
 from cloud_coordinator.settlement.records import Statement
 from protocols.vocabulary.identifiers import ObligationId, SiteId
@@ -55,6 +62,14 @@ class EvidenceReader(Protocol):
     def statement(self, obligation_id: ObligationId) -> Statement:
         """Settlement of the delivery; ``UnknownError`` if there is no such award."""
 
+    def certificate(self, obligation_id: ObligationId, way: Way) -> CertificateRecord:
+        """Certificate of an award; ``UnknownError`` if there is none."""
+
+    def explanation(
+        self, site_id: SiteId, at: datetime, obligation_id: ObligationId | None = None
+    ) -> Explanation:
+        """Share of a second; ``UnknownError`` if no award bound the site then."""
+
 
 class RecordReader(Protocol):
     """Events and the accounts of the telemetry."""
@@ -86,11 +101,31 @@ class CommandDesk(Protocol):
         """Take it once; ``UnknownError``, ``RejectedError``, ``ConflictError``."""
 
 
+class PlanDesk(Protocol):
+    """Decides plans; ``decide`` is called from a worker thread."""
+
+    def ask(self, request: PlanRequest, now: Moment) -> PlanTask:
+        """Look at the fleet; ``UnknownError``, ``RejectedError``, ``StaleError``."""
+
+    def decide(self, task: PlanTask) -> PlanAnswer:
+        """Decide; ``RejectedError``, ``AllocationInputError``."""
+
+    def record(self, task: PlanTask, answer: PlanAnswer, *, optimization_id: str) -> None:
+        """Write the plan into the record."""
+
+
 class LiveSource(Protocol):
     """The present."""
 
     def view(self, now: Moment, *, last_s: int) -> LiveView:
         """Fleet and open awards with their last seconds."""
+
+
+class MemoryReader(Protocol):
+    """What was learned."""
+
+    def learned(self, site_id: SiteId | None = None) -> SiteCharacteristics:
+        """Everything that was learned, or of one site; from the store, for worker threads."""
 
 
 class Services(Protocol):
@@ -109,8 +144,16 @@ class Services(Protocol):
         """Where commands go."""
 
     @property
+    def optimizing(self) -> PlanDesk:
+        """Where plans are asked for."""
+
+    @property
     def live(self) -> LiveSource:
         """What is shown."""
+
+    @property
+    def memory(self) -> MemoryReader:
+        """What was learned."""
 
     def now(self) -> Moment:
         """Read the clock."""

@@ -36,6 +36,12 @@ class Kind(enum.Enum):
     MEDIA = ("media", HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body must be application/json")
     REJECTED = ("rejected", HTTPStatus.UNPROCESSABLE_ENTITY, "A field is wrong")
     BUSY = ("busy", HTTPStatus.SERVICE_UNAVAILABLE, "Too many at once; try again")
+    STALE = (
+        "stale",
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "What is known of the fleet is too old to decide on",
+    )
+    LATE = ("late", HTTPStatus.GATEWAY_TIMEOUT, "No decision within the time that was allowed")
     STORE = ("store", HTTPStatus.SERVICE_UNAVAILABLE, "The store does not answer")
 
     def __init__(self, slug: str, status: HTTPStatus, title: str) -> None:
@@ -140,7 +146,7 @@ async def problem_middleware(request: web.Request, handler: Handler) -> web.Stre
 def _named(message: str) -> Sequence[FieldError]:
     """Read the field out of a use case's ``field: cause`` line."""
     field, colon, cause = message.partition(": ")
-    if not colon or not field.replace("_", "").isalnum():
+    if not colon or not field.replace("_", "").replace(".", "").isalnum():
         return ()
     return (FieldError(field=field, cause=one_line(cause)),)
 

@@ -6,7 +6,7 @@ The application and the OpenAPI document are both made from it.
 from collections.abc import Mapping
 from typing import Final
 
-from cloud_coordinator.web import awards, live, pages, reads
+from cloud_coordinator.web import awards, control, evidence, live, memory, pages, reads
 from cloud_coordinator.web.award_models import (
     AwardBody,
     CommandBody,
@@ -17,7 +17,15 @@ from cloud_coordinator.web.award_models import (
     ObligationSummary,
     StatementState,
 )
+from cloud_coordinator.web.control_models import OptimizeBody, OptimizeResult
+from cloud_coordinator.web.evidence_models import (
+    CertificateDocument,
+    CertificateQuery,
+    ExplanationQuery,
+    ExplanationState,
+)
 from cloud_coordinator.web.live_models import LiveMessage
+from cloud_coordinator.web.memory import CharacteristicItem
 from cloud_coordinator.web.models import (
     AccountItem,
     EventItem,
@@ -78,6 +86,18 @@ _FLEET: Final[tuple[AnyRoute, ...]] = (
         body=NoFields,
         answers=_ok("A page of resources.", Page[ResourceState]),
         problems=(Kind.UNKNOWN, Kind.STORE),
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/fleet/characteristics",
+        name="listCharacteristics",
+        summary="Delay, gain, reliability, efficiency and wear as learned from awards.",
+        summary_ja="学習した特性一覧（遅れ・応答率・信頼度・効率・劣化費用）",
+        handler=memory.list_characteristics,
+        query=ResourceQuery,
+        body=NoFields,
+        answers=_ok("A page of sites and resources.", Page[CharacteristicItem]),
+        problems=STORE_READ,
     ),
 )
 _OBLIGATIONS: Final[tuple[AnyRoute, ...]] = (
@@ -158,6 +178,44 @@ _OBLIGATIONS: Final[tuple[AnyRoute, ...]] = (
         body=NoFields,
         answers=_ok("The statement.", StatementState),
         problems=STORE_READ,
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/awards/{obligation_id}/certificate",
+        name="showCertificate",
+        summary="What an award's commitments hold against; `vpp certificate verify` checks it.",
+        summary_ja="約定の証明書（どこまでの停止に耐えるか）",
+        handler=evidence.show_certificate,
+        query=CertificateQuery,
+        body=NoFields,
+        answers=_ok("The certificate.", CertificateDocument),
+        problems=STORE_READ,
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/sites/{site_id}/explanation",
+        name="showExplanation",
+        summary="A site's share of one second, recomputed from what is stored.",
+        summary_ja="ある1秒のサイト配分の根拠（保存データから再計算）",
+        handler=evidence.show_explanation,
+        query=ExplanationQuery,
+        body=NoFields,
+        answers=_ok("The chain from command to delivery.", ExplanationState),
+        problems=STORE_READ,
+    ),
+)
+_CONTROL: Final[tuple[AnyRoute, ...]] = (
+    Route(
+        method="POST",
+        path="/api/v1/control/optimize",
+        name="optimizeControl",
+        summary="Decide commands for a target time. Advice: it is recorded, nothing is sent.",
+        summary_ja="リアルタイム制御最適化の実行（計画のみ。送信はしません）",
+        handler=control.optimize,
+        query=NoFields,
+        body=OptimizeBody,
+        answers=_ok("The plan, in pieces when it is long.", OptimizeResult),
+        problems=(Kind.UNKNOWN, Kind.BUSY, Kind.STALE, Kind.LATE, Kind.STORE),
     ),
 )
 _RECORD: Final[tuple[AnyRoute, ...]] = (
@@ -269,4 +327,4 @@ _PAGES: Final[tuple[AnyRoute, ...]] = (
     ),
 )
 
-ROUTES: Final[tuple[AnyRoute, ...]] = (*_FLEET, *_OBLIGATIONS, *_RECORD, *_PAGES)
+ROUTES: Final[tuple[AnyRoute, ...]] = (*_FLEET, *_OBLIGATIONS, *_CONTROL, *_RECORD, *_PAGES)

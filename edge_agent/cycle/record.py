@@ -17,7 +17,7 @@ from edge_agent.control.plain import (
 from edge_agent.control.plan import Plan
 from edge_agent.control.records import microseconds
 from edge_agent.cycle.obligations import Receipt
-from edge_agent.cycle.telemetry import telemetry_row
+from edge_agent.cycle.telemetry import curve_in_use, telemetry_row
 from edge_agent.drivers.port import WriteOutcome
 from edge_agent.journal.records import Draft, JournalStream
 from edge_agent.journal.rows import ROW_KIND, TelemetryRow, telemetry_row_encode
@@ -119,6 +119,7 @@ def cycle_drafts(answer: Answer, layout: Layout) -> list[Draft]:
         signal_id=answer.decision.signal_id,
         layout_version=layout.version,
         values=telemetry_row(inputs, answer.decision, answer.after),
+        curve_version=curve_in_use(inputs, answer.decision),
     )
     return [
         tick_draft(answer),

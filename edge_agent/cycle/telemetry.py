@@ -5,9 +5,11 @@ import math
 import numpy as np
 
 from edge_agent.control.inputs import Binding, ControlState, CycleInputs, Decision
+from edge_agent.control.nouns import ShareSource
 from protocols.link.messages import RESOURCE_COLUMNS, SITE_COLUMNS, Float32Block
 from protocols.vocabulary.identifiers import PointId
 from protocols.vocabulary.measurement import Measurement, ProcessImage, Quality
+from protocols.vocabulary.offer import NO_CURVE
 
 
 def _number(value: float | None) -> float:
@@ -27,6 +29,21 @@ def _resource_columns(binding: Binding, inputs: CycleInputs, state: ControlState
     soc, _ = _seen(inputs.image, binding.soc_point)
     setpoint = state.setpoint_of(binding.resource.resource_id)
     return [power_w, math.nan if setpoint is None else setpoint.power_w, soc, quality]
+
+
+def curve_in_use(inputs: CycleInputs, decision: Decision) -> int:
+    """Version of the committed curve that the share comes from; NO_CURVE without one.
+
+    Of several obligations it is that of the first by id, as the signal's.
+    """
+    versions = {
+        commitment.obligation.obligation_id: commitment.curve.version
+        for commitment in inputs.frame.commitments
+    }
+    for held in decision.shares:
+        if held.source in {ShareSource.SIGNAL, ShareSource.HELD}:
+            return versions.get(held.obligation_id, NO_CURVE)
+    return NO_CURVE
 
 
 def telemetry_row(inputs: CycleInputs, decision: Decision, state: ControlState) -> Float32Block:

@@ -1,20 +1,17 @@
 """Run a forecast model that was trained elsewhere, and fall back when it cannot be trusted.
 
 The ONNX file carries its contract; contract, features version and tensors are checked before the
-first answer. Whatever is wrong with the model, the fallback answers, and says what was wrong. One
-thread, no spinning. onnxruntime is imported when the first model is opened.
+first answer. Whatever is wrong with the model, the fallback answers, and says what was wrong.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol, cast
 
 import numpy as np
 
 from edge_agent.forecast.port import Forecaster, SiteForecast
-from models.contract import ModelContract, check_tensors, from_metadata
+from models.contract import ModelContract, check_tensors
 from models.features import (
     CHANNELS,
     FEATURES_VERSION,
@@ -26,6 +23,7 @@ from models.features import (
     missing_ratio,
     resampled,
 )
+from models.session import Session, open_session, runtime_errors
 from protocols.vocabulary.errors import ConfigError
 from protocols.vocabulary.measurement import Quality
 
@@ -35,29 +33,8 @@ IMPLAUSIBLE_SCALES = 10.0
 """An answer beyond this multiple of the model's scale is not believed."""
 
 
-class Session(Protocol):
-    """The part of an ONNX session that is used."""
-
-    def run(self, outputs: list[str], inputs: Mapping[str, Float32Array]) -> list[Float32Array]:
-        """Run the model."""
-
-
-def _runtime_errors() -> tuple[type[BaseException], ...]:
-    """List what the runtime raises; its errors have no family of their own."""
-    from onnxruntime.capi import onnxruntime_pybind11_state as states  # noqa: PLC0415 see open_session
-
-    return (
-        states.Fail,
-        states.InvalidArgument,
-        states.InvalidGraph,
-        states.InvalidProtobuf,
-        states.NotImplemented,
-        states.RuntimeException,
-    )
-
-
-def open_session(path: Path) -> tuple[Session, ModelContract]:
-    """Open a model and check it against its contract and our features.
+def open_site_model(path: Path) -> tuple[Session, ModelContract]:
+    """Open a model of a site's load and PV and check it.
 
     Parameters
     ----------
@@ -74,48 +51,13 @@ def open_session(path: Path) -> tuple[Session, ModelContract]:
     ConfigError
         If the file is no model, or not one for this program.
     """
-    import onnxruntime  # noqa: PLC0415 21 MB that a site without a model need not load
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        session = onnxruntime.InferenceSession(
-            path.read_bytes(), sess_options=options, providers=["CPUExecutionProvider"]
-        )
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
-    except _runtime_errors() as error:
-        raise ConfigError(f"{path}: no usable ONNX model: {error}") from error
-    contract = from_metadata(session.get_modelmeta().custom_metadata_map)
-    _check(
-        contract,
-        inputs={i.name: tuple(i.shape) for i in session.get_inputs()},
-        outputs={o.name: tuple(o.shape) for o in session.get_outputs()},
-    )
-    return cast("Session", session), contract
-
-
-def _check(
-    contract: ModelContract,
-    *,
-    inputs: Mapping[str, tuple[int, ...]],
-    outputs: Mapping[str, tuple[int, ...]],
-) -> None:
-    """Refuse a model that does not keep its contract, or was made for other features."""
-    if contract.features_version != FEATURES_VERSION:
-        raise ConfigError(
-            f"model {contract.model_id} wants features version {contract.features_version}, "
-            f"this program builds {FEATURES_VERSION}"
-        )
-    check_tensors(contract.inputs, inputs)
-    check_tensors(contract.outputs, outputs)
+    session, contract = open_session(path, features_version=FEATURES_VERSION)
     built = input_specs(lookback=contract.lookback, horizon=contract.horizon)
     check_tensors(built, {spec.name: spec.shape for spec in contract.inputs})
     shape = (1, contract.horizon, CHANNELS, len(contract.quantiles))
-    if outputs.get(FORECAST) != shape:
+    if {spec.name: spec.shape for spec in contract.outputs}.get(FORECAST) != shape:
         raise ConfigError(f"model {contract.model_id} must answer {FORECAST!r} of shape {shape}")
+    return session, contract
 
 
 class OnnxForecaster:
@@ -139,7 +81,7 @@ class OnnxForecaster:
         """Forecast from ``now`` on; by the fallback, with the reason, if the model cannot."""
         if self._opened is None and not self._fault:
             try:
-                self._opened = open_session(self._path)
+                self._opened = open_site_model(self._path)
             except ConfigError as error:
                 self._fault = str(error)
         if self._opened is None:
@@ -158,7 +100,7 @@ class OnnxForecaster:
         )
         try:
             answer = session.run([FORECAST], features)[0]
-        except _runtime_errors() as error:
+        except runtime_errors() as error:
             return self._instead(history, now, f"{contract.model_id} failed: {error}")
         return self._answer(history, now, answer[0, :, :, contract.median_index])
 

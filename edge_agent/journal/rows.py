@@ -13,9 +13,10 @@ import numpy as np
 from protocols.link.messages import RESOURCE_COLUMNS, SITE_COLUMNS, Float32Block
 from protocols.vocabulary.errors import JournalError
 from protocols.vocabulary.identifiers import SignalId
+from protocols.vocabulary.offer import NO_CURVE
 
 ROW_KIND: Final = "row"
-_PARTS: Final = 4
+_PARTS: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,20 +33,24 @@ class TelemetryRow:
         The layout its columns follow.
     values : Float32Block
         Shape (6 + 4 r,), read-only; NaN where there is no number.
+    curve_version : int
+        Version of the committed curve in use; NO_CURVE without one.
     """
 
     time_s: int
     signal_id: SignalId
     layout_version: int
     values: Float32Block
+    curve_version: int = NO_CURVE
 
 
 def telemetry_row_encode(row: TelemetryRow) -> bytes:
-    """Encode a row: msgpack [time_s, signal_id, layout_version, float32 little endian]."""
+    """Encode a row: msgpack [time_s, signal_id, layout_version, float32 little endian, curve]."""
     assert row.values.ndim == 1, "a row has one dimension"
     assert _fits(row.values.size), "a row has 6 + 4 r columns"
     block = row.values.astype("<f4").tobytes()
-    return cast("bytes", msgpack.packb([row.time_s, row.signal_id, row.layout_version, block]))
+    parts = [row.time_s, row.signal_id, row.layout_version, block, row.curve_version]
+    return cast("bytes", msgpack.packb(parts))
 
 
 def telemetry_row_decode(payload: bytes) -> TelemetryRow:
@@ -60,10 +65,11 @@ def telemetry_row_decode(payload: bytes) -> TelemetryRow:
         parts = msgpack.unpackb(payload)
     except ValueError as error:
         raise JournalError(f"telemetry row is not msgpack: {error}") from None
-    if not isinstance(parts, list) or len(parts) != _PARTS:
-        raise JournalError("telemetry row has not four parts")
-    time_s, signal_id, layout_version, block = parts
-    whole = all(type(number) is int for number in (time_s, signal_id, layout_version))
+    if not isinstance(parts, list) or len(parts) not in {_PARTS - 1, _PARTS}:
+        raise JournalError("telemetry row has not five parts, or four as before")
+    time_s, signal_id, layout_version, block, curve_version = [*parts, NO_CURVE][:_PARTS]
+    numbers = (time_s, signal_id, layout_version, curve_version)
+    whole = all(type(number) is int for number in numbers)
     if not whole or not isinstance(block, bytes) or len(block) % 4 or not _fits(len(block) // 4):
         raise JournalError("telemetry row has parts of a wrong type or length")
     return TelemetryRow(
@@ -71,6 +77,7 @@ def telemetry_row_decode(payload: bytes) -> TelemetryRow:
         signal_id=SignalId(signal_id),
         layout_version=layout_version,
         values=np.frombuffer(block, dtype="<f4"),
+        curve_version=curve_version,
     )
 
 

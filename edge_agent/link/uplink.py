@@ -140,13 +140,10 @@ class JournalUplink:
         )
 
     def telemetry(self, first: int, last: int) -> list[Message]:
-        """Rows ``first..last``, one message for each run of one layout."""
+        """Rows ``first..last``, one message for each run of one layout and one curve."""
         entries = self._source.read(JournalStream.TELEMETRY, first, last)
         rows = [(entry.sequence, telemetry_row_decode(entry.payload)) for entry in entries]
-        return [
-            self._message(list(run))
-            for _, run in groupby(rows, key=lambda pair: pair[1].layout_version)
-        ]
+        return [self._message(list(run)) for _, run in groupby(rows, key=_stretch)]
 
     def entries(self, stream: Stream, first: int, last: int) -> list[Message]:
         """Entries ``first..last`` of EVENT or OFFER, one message each."""
@@ -163,6 +160,7 @@ class JournalUplink:
             times_s=np.array([row.time_s for _, row in rows], dtype=np.int64),
             signal_ids=np.array([row.signal_id for _, row in rows], dtype=np.int64),
             values=np.stack([row.values for _, row in rows]),
+            curve_version=rows[0][1].curve_version,
         )
 
     def _event(self, entry: JournalEntry) -> Event:
@@ -183,3 +181,8 @@ class JournalUplink:
             envelope=envelope_from_plain(envelope),
             baseline=baseline_from_plain(baseline),
         )
+
+
+def _stretch(row: tuple[int, TelemetryRow]) -> tuple[int, int]:
+    """Return what rows of one message have in common."""
+    return row[1].layout_version, row[1].curve_version

@@ -17,7 +17,7 @@ from protocols.link.messages import (
 )
 from protocols.vocabulary.arrays import IntArray
 from protocols.vocabulary.identifiers import ResourceId
-from protocols.vocabulary.resource import Resource, ResourceKind
+from protocols.vocabulary.resource import Capability, Resource, ResourceKind
 
 
 def layout_of(characters: Characters, gateway: int, identity: Identity) -> Layout:
@@ -33,6 +33,7 @@ def layout_of(characters: Characters, gateway: int, identity: Identity) -> Layou
                 power_w_max=rating_w,
                 ramp_w_per_s=ramp_w,
                 energy_wh_capacity=2.0 * rating_w,
+                capabilities=frozenset({Capability.TAKES_SETPOINT, Capability.HAS_SOC}),
             )
             for place, (rating_w, ramp_w) in enumerate(
                 zip(

@@ -18,7 +18,7 @@ from protocols.vocabulary.commitment import Commitment
 from protocols.vocabulary.envelope import Baseline, Envelope
 from protocols.vocabulary.identifiers import JournalId, ObligationId, SignalId, SiteId, ZoneId
 from protocols.vocabulary.intervals import Interval
-from protocols.vocabulary.offer import DispatchSignal, OfferCurve
+from protocols.vocabulary.offer import NO_CURVE, DispatchSignal, OfferCurve
 from protocols.vocabulary.resource import Resource
 
 Float32Block = npt.NDArray[np.float32]
@@ -125,6 +125,9 @@ class Telemetry:
         Shape (n,), the dispatch signal in force.
     values : Float32Block
         Shape (n, 6 + 4 r): SITE_COLUMNS, then RESOURCE_COLUMNS per resource.
+    curve_version : int
+        Version of the committed curve that the shares of these rows come from; NO_CURVE if none
+        is in use, or the sender does not tell.
     """
 
     journal_id: JournalId
@@ -133,6 +136,7 @@ class Telemetry:
     times_s: IntArray
     signal_ids: IntArray
     values: Float32Block
+    curve_version: int = NO_CURVE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,10 @@
 """Telemetry rows as raw blocks: the hot path of the wire.
 
-``[journal id, first sequence, layout version, times, signal ids, values]``: int64 Unix seconds,
-int64 signal ids and float32 rows, each as little-endian bytes; the number of rows is that of the
-times, the number of columns follows. Used by :mod:`protocols.link.wire` alone, except for
-:func:`rows_per_message`.
+``[journal id, first sequence, layout version, times, signal ids, values, curve version]``: int64
+Unix seconds, int64 signal ids and float32 rows, each as little-endian bytes; the number of rows is
+that of the times, the number of columns follows. The curve version came later: it is left out
+where there is none, and what is no such number in its place says none. Used by
+:mod:`protocols.link.wire` alone, except for :func:`rows_per_message`.
 """
 
 from collections.abc import Sequence
@@ -30,6 +31,7 @@ from protocols.link.messages import RESOURCE_COLUMNS, SITE_COLUMNS, Float32Block
 from protocols.vocabulary.arrays import IntArray
 from protocols.vocabulary.errors import LocalProtocolError
 from protocols.vocabulary.identifiers import JournalId
+from protocols.vocabulary.offer import NO_CURVE
 
 MAX_MESSAGE_BYTES: Final = 65_536
 MAX_ROWS: Final = 200
@@ -53,7 +55,7 @@ class RowBlock:
         Which message each row came in.
     journal_ids : list of JournalId
         By row.
-    sequences, layout_versions, times_s, signal_ids : IntArray
+    sequences, layout_versions, times_s, signal_ids, curve_versions : IntArray
         Shape (n,), as in :class:`protocols.link.messages.Telemetry`.
     values : Float32Block
         Shape (n, c).
@@ -66,6 +68,7 @@ class RowBlock:
     times_s: IntArray
     signal_ids: IntArray
     values: Float32Block
+    curve_versions: IntArray
 
     def only(self, rows: Sequence[int]) -> "RowBlock":
         """Keep some rows, in that order; the block itself if these are all."""
@@ -79,6 +82,7 @@ class RowBlock:
             times_s=self.times_s[rows],
             signal_ids=self.signal_ids[rows],
             values=self.values[rows],
+            curve_versions=self.curve_versions[rows],
         )
 
     def message(self, row: int) -> Telemetry:
@@ -90,6 +94,7 @@ class RowBlock:
             times_s=self.times_s[row : row + 1],
             signal_ids=self.signal_ids[row : row + 1],
             values=self.values[row : row + 1],
+            curve_version=int(self.curve_versions[row]),
         )
 
 
@@ -114,7 +119,7 @@ def telemetry_to_plain(message: Telemetry) -> list[object]:
     if not len(message.times_s) == len(message.signal_ids) == rows:
         text = f"{rows} rows, {len(message.times_s)} times, {len(message.signal_ids)} signal ids"
         raise LocalProtocolError(text)
-    return [
+    plain: list[object] = [
         message.journal_id,
         message.first_sequence,
         message.layout_version,
@@ -122,6 +127,13 @@ def telemetry_to_plain(message: Telemetry) -> list[object]:
         message.signal_ids.astype(_I8, copy=False).tobytes(),
         message.values.astype(_F4, copy=False).tobytes(),
     ]
+    return plain if message.curve_version == NO_CURVE else [*plain, message.curve_version]
+
+
+def _curve_version(values: Sequence[object], place: int) -> int:
+    """Curve version at its place; none if something else stands there, as from before it was."""
+    version = values[place] if len(values) > place else NO_CURVE
+    return version if type(version) is int and 0 <= version <= MAX_INTEGER else NO_CURVE
 
 
 def decode_rows(payloads: Sequence[bytes], version: int) -> tuple[list[RowBlock], list[int]]:
@@ -159,8 +171,8 @@ def decode_rows(payloads: Sequence[bytes], version: int) -> tuple[list[RowBlock]
     return blocks, sorted(rest)
 
 
-_Row = tuple[JournalId, int, int, bytes, bytes, bytes]
-_Read = list[tuple[int, JournalId, int, int, bytes, bytes, bytes]]
+_Row = tuple[JournalId, int, int, bytes, bytes, bytes, int]
+_Read = list[tuple[int, JournalId, int, int, bytes, bytes, bytes, int]]
 
 
 def _one_row(payload: bytes, version: int) -> _Row | None:
@@ -178,7 +190,10 @@ def _one_row(payload: bytes, version: int) -> _Row | None:
         return None
     journal, first, layout, times, signals, block = row
     fits = _fits(journal, (first, layout), times, signals, block)
-    return (JournalId(journal), first, layout, times, signals, block) if fits else None
+    if not fits:
+        return None
+    curve = _curve_version(values, 1 + len(_TYPES))
+    return JournalId(journal), first, layout, times, signals, block, curve
 
 
 def _fits(journal: str, counts: tuple[int, int], *blocks: bytes) -> bool:
@@ -196,7 +211,9 @@ def _fits(journal: str, counts: tuple[int, int], *blocks: bytes) -> bool:
 
 
 def _block(read: _Read) -> RowBlock:
-    positions, journals, sequences, layouts, times, signals, blocks = zip(*read, strict=True)
+    positions, journals, sequences, layouts, times, signals, blocks, curves = zip(
+        *read, strict=True
+    )
     return RowBlock(
         positions=list(positions),
         journal_ids=list(journals),
@@ -205,6 +222,7 @@ def _block(read: _Read) -> RowBlock:
         times_s=np.frombuffer(b"".join(times), _I8),
         signal_ids=np.frombuffer(b"".join(signals), _I8),
         values=np.frombuffer(b"".join(blocks), _F4).reshape(len(read), -1),
+        curve_versions=np.array(curves, dtype=np.int64),
     )
 
 
@@ -247,4 +265,5 @@ def telemetry_from_plain(values: list[object]) -> Telemetry:
         times_s=times_s,
         signal_ids=signal_ids,
         values=matrix,
+        curve_version=_curve_version(values, len(_TYPES)),
     )

@@ -7,11 +7,17 @@ simulator and ``explain`` all call it, so a share can be recomputed by anybody a
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from protocols.vocabulary.arrays import FloatArray
 from protocols.vocabulary.identifiers import SignalId, SiteId, ZoneId
 from protocols.vocabulary.intervals import Interval
 from protocols.vocabulary.obligation import Service
+
+NO_CURVE: Final = 0
+"""Version that no curve has."""
+SHARE_VERSION: Final = (1 << 31) - 1
+"""Version of a curve that is one share, sent by message to a site that uses a wrong curve."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

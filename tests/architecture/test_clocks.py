@@ -12,6 +12,7 @@ CHANCE = {"random", "secrets", "uuid"}
 """Modules whose every use is chance; and ``os.urandom``, ``numpy.random``."""
 
 WIRING = {
+    "cloud_coordinator/commands/bids.py",
     "cloud_coordinator/commands/ieee2030_5.py",
     "cloud_coordinator/commands/openadr.py",
     "cloud_coordinator/main.py",
@@ -26,6 +27,21 @@ MEASURING = ("firmware_sim/demo/", "firmware_sim/bench")
 """Programs that run other programs; the wall clock is what they measure with."""
 
 MAY_DRAW = {
+    "cloud_coordinator/services/bidding/comparing.py": "a comparison, from a seed a person gives",
+    "cloud_coordinator/services/bidding/searching.py": "a search, from the seed of its question",
+    "cloud_coordinator/services/market_day/day.py": "the simulated day, from the run's seed",
+    "cloud_coordinator/services/market_day/fleet.py": "the simulated day, from the run's seed",
+    "cloud_coordinator/services/search/swarm.py": "draws from the generator it is given",
+    "cloud_coordinator/services/strategies/comparing.py": "a comparison, from a fixed seed",
+    "cloud_coordinator/services/strategies/practice.py": "training, from a seed a person gives",
+    "cloud_coordinator/services/strategies/scenes.py": "draws from the generator it is given",
+    "cloud_coordinator/services/strategies/searched.py": "a search, from the seed of its question",
+    "cloud_coordinator/web/control.py": "the id of a plan, which nobody can guess; no decision",
+    "firmware_sim/counterparts/published_files.py": "drawn from the run's seed",
+    "models/training/actor_critic.py": "training, from a seed a person gives",
+    "models/training/bidding.py": "training, from a seed a person gives",
+    "models/training/baselines.py": "rows of the boosted trees, from a fixed seed",
+    "models/training/fit.py": "the order of samples, from a recipe's seed",
     "cloud_coordinator/gateway/broker_config.py": "passwords, a name and a free port; no decision",
     "cloud_coordinator/gateway/mqtt_bus.py": "a client id that no other connection has",
     "edge_agent/drivers/bacnet/family.py": "the first invoke id and subscription; no decision",

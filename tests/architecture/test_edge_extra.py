@@ -16,7 +16,7 @@ ALLOWED = {
     "aiohttp",
 }  # fmt: skip
 OURS = {"protocols", "models", "firmware_sim", "edge_agent", "cloud_coordinator", "vpp"}
-WITH = {"pydantic_core": {"pydantic"}, "yarl": {"aiohttp"}}
+WITH = {"pandas": {"pvlib"}, "pydantic_core": {"pydantic"}, "yarl": {"aiohttp"}}
 """Packages that another one brings as a part of its own interface."""
 
 
@@ -43,7 +43,7 @@ def test_every_dependency_is_pinned_with_a_reason() -> None:
     ("package", "extras"),
     [
         ("protocols", ()),
-        ("models", ()),
+        ("models", ("train",)),
         ("edge_agent", ("edge",)),
         ("cloud_coordinator", ("cloud",)),
         ("firmware_sim", ("sim",)),

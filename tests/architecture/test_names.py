@@ -15,8 +15,13 @@ NOTES = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|\bissue #?\d+", re.IGNORECASE)
 REASONED = re.compile(r"noqa: [A-Z]+\d+(, ?[A-Z]+\d+)*\s+\S|type: ignore\[[a-z-]+(, ?[a-z-]+)*\]")
 
 
+FIELDS_TERM = re.compile(r"common_?cause", re.IGNORECASE)
+"""Failures with a common cause: what the field calls them."""
+
+
 def _words(name: str) -> set[str]:
-    return {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)}
+    named = FIELDS_TERM.sub("", name)
+    return {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", named)}
 
 
 def test_names_say_what_things_are(product: Mapping[str, ast.Module]) -> None:

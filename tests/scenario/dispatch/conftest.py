@@ -12,9 +12,10 @@ import pytest
 
 from cloud_coordinator.market.rules import load_rule_book
 from cloud_coordinator.services.awarding import AwardRequest
-from cloud_coordinator.services.coordinator import Coordinator, Stores
+from cloud_coordinator.services.coordinator import Conduct, Coordinator, Stores
 from cloud_coordinator.services.records import (
     AwardRecord,
+    CertificateRecord,
     ChildState,
     DispatchRecord,
     EventQuery,
@@ -24,6 +25,7 @@ from cloud_coordinator.services.records import (
     SiteSeconds,
     StreamAccount,
     TsoCommand,
+    Way,
 )
 from protocols.link.messages import Event, Hello, Layout, Offer, Stream, Telemetry
 from protocols.vocabulary.arrays import column
@@ -46,6 +48,7 @@ START_S = 1_784_680_000
 JOURNAL = JournalId("journal-1")
 ROW_DELAY_S = 0.3
 TICK_PHASE_S = 0.9
+WATCH_PHASE_S = 0.4
 
 
 class VirtualClock:
@@ -72,6 +75,7 @@ class MemoryStores:
         self.command_records: list[TsoCommand] = []
         self.dispatch_records: list[DispatchRecord] = []
         self.event_records: dict[str, EventRecord] = {}
+        self.certificates: dict[tuple[ObligationId, Way], CertificateRecord] = {}
         self.epoch = 0
         self.rows: dict[tuple[SiteId, int], tuple[float, ...]] = {}
 
@@ -131,6 +135,22 @@ class MemoryStores:
     def recent_dispatches(self, zone: ZoneId, *, limit: int) -> Sequence[DispatchRecord]:
         return [r for r in self.dispatch_records if r.zone == zone][-limit:]
 
+    def dispatch_of(
+        self, obligation_id: ObligationId, signal_id: SignalId
+    ) -> DispatchRecord | None:
+        found = [r for r in self.dispatch_records if r.signal_id == signal_id]
+        return next((r for r in found if r.obligation_id == obligation_id), None)
+
+    def dispatch_at(self, obligation_id: ObligationId, at: datetime) -> DispatchRecord | None:
+        found = [r for r in self.dispatch_records if r.obligation_id == obligation_id]
+        return next((r for r in reversed(found) if r.sent_at <= at), None)
+
+    def save_certificates(self, records: Sequence[CertificateRecord]) -> None:
+        self.certificates.update({(r.obligation_id, r.way): r for r in records})
+
+    def certificate(self, obligation_id: ObligationId, way: Way) -> CertificateRecord | None:
+        return self.certificates.get((obligation_id, way))
+
     def next_epoch(self, lease: str) -> int:
         self.epoch += 1
         return self.epoch
@@ -183,6 +203,7 @@ class MemoryStores:
             epochs=self,
             events=self,
             history=self,
+            certificates=self,
         )
 
 
@@ -201,9 +222,15 @@ class FakeSite:
     tau_s: float = 0.3
     gain: float = 1.0
     drift_w: float = 0.0
+    cap_w: float = math.inf
     noise_w: float = 10.0
     up: bool = True
     offers_anything: bool = True
+    stale_curve: OfferCurve | None = None
+    keeps_stale: bool = False
+    prompt: bool = False
+    moved_s: float = 0.0
+    told_version: int = 0
     commitment: Commitment | None = None
     signal: DispatchSignal | None = None
     share_w: float = 0.0
@@ -242,18 +269,35 @@ class FakeSite:
             ),
         )
 
-    def cycle(self, now: datetime, second: int) -> tuple[float, ...]:
-        """Read the meter, then decide the share; return the telemetry row."""
-        delivered_w = self.gain * self.power_w + self.drift_w
-        meter_w = self.baseline_w + delivered_w + self.noise_w * self.noise.standard_normal()
+    def power_at(self, time_s: float) -> float:
+        """Power on its way to the share."""
+        passed_s, goal_w = max(time_s - self.moved_s, 0.0), min(self.share_w, self.cap_w)
+        return goal_w + (self.power_w - goal_w) * math.exp(-passed_s / self.tau_s)
+
+    def hear(self, signal: DispatchSignal, now: datetime) -> None:
+        """Take a signal; a prompt site acts on it at once, as agents do."""
+        self.signal = signal
+        if self.prompt:
+            self.decide(now)
+
+    def decide(self, now: datetime) -> None:
+        """Let the power move on toward the share that is owed from now on."""
+        self.power_w, self.moved_s = self.power_at(now.timestamp()), now.timestamp()
         running = self.commitment is not None and self.commitment.obligation.interval.contains(now)
         if not running:
             self.share_w = 0.0
         elif self.signal is not None and self.signal.interval.contains(now):
             assert self.commitment is not None
-            self.share_w = share(self.commitment.curve, self.signal.multipliers)
+            curve = self.stale_curve or self.commitment.curve
+            self.share_w = share(curve, self.signal.multipliers)
+            self.told_version = curve.version
             self.signal_id = self.signal.signal_id
-        self.power_w = self.share_w + (self.power_w - self.share_w) * math.exp(-1.0 / self.tau_s)
+
+    def cycle(self, now: datetime) -> tuple[float, ...]:
+        """Read the meter, then decide the share; return the telemetry row."""
+        delivered_w = self.gain * self.power_at(now.timestamp()) + self.drift_w
+        meter_w = self.baseline_w + delivered_w + self.noise_w * self.noise.standard_normal()
+        self.decide(now)
         self.sequence += 1
         return (meter_w, self.baseline_w, self.share_w, float(self.signal_id))
 
@@ -271,6 +315,7 @@ class World:
         self.signals: list[DispatchSignal] = []
         self.alive = True
         self.commitments_get_lost = False
+        self.row_delay_s = ROW_DELAY_S
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._order = 0
         self.coordinator = self._start()
@@ -278,6 +323,7 @@ class World:
             self.hello(site)
             self.at(START_S - 9 + site.phase_s, self._cycle_of(site, START_S - 9))
         self.at(START_S - 9 + TICK_PHASE_S, self._tick)
+        self.at(START_S - 9 + WATCH_PHASE_S, self._watch)
 
     def _make_site(self, index: int) -> FakeSite:
         site_id = SiteId(f"site-{index:03d}")
@@ -301,7 +347,7 @@ class World:
 
     def _start(self) -> Coordinator:
         coordinator = Coordinator(
-            self.stores.ports(), self, rules=load_rule_book(), clock=self.clock
+            self.stores.ports(), self, conduct=Conduct(rules=load_rule_book()), clock=self.clock
         )
         coordinator.start()
         return coordinator
@@ -328,10 +374,15 @@ class World:
             self.coordinator.tick()
         self.at(self.clock.time_s + 1.0, self._tick)
 
+    def _watch(self) -> None:
+        if self.alive:
+            self.coordinator.watch()
+        self.at(self.clock.time_s + 1.0, self._watch)
+
     def _cycle_of(self, site: FakeSite, second: int) -> Callable[[], None]:
         def cycle() -> None:
-            row = site.cycle(self.clock.now(), second)
-            self.at(self.clock.time_s + ROW_DELAY_S, lambda: self._row(site, second, row))
+            row = site.cycle(self.clock.now())
+            self.at(self.clock.time_s + self.row_delay_s, lambda: self._row(site, second, row))
             self.at(second + 1 + site.phase_s, self._cycle_of(site, second + 1))
 
         return cycle
@@ -352,6 +403,7 @@ class World:
                 times_s=np.array([second], dtype=np.int64),
                 signal_ids=np.array([int(row[3])], dtype=np.int64),
                 values=np.array([[*row[:3], 0.0, 0.0, 0.0]], dtype=np.float32),
+                curve_version=site.told_version,
             ),
         )
 
@@ -415,13 +467,18 @@ class World:
         if not site.up or self.commitments_get_lost:
             return
         site.commitment = commitment
+        if commitment.obligation.version > 1 and not site.keeps_stale:
+            site.stale_curve = None
         site.events += 1
         event = Event(
             journal_id=JOURNAL,
             sequence=site.events,
             recorded_at=self.clock.now(),
             kind="obligation.accepted",
-            payload={"obligation_id": commitment.obligation.obligation_id, "version": 1},
+            payload={
+                "obligation_id": commitment.obligation.obligation_id,
+                "version": commitment.obligation.version,
+            },
         )
         self.at(self.clock.time_s + 0.1, lambda: self.coordinator.intake.event(site.site_id, event))
 
@@ -435,7 +492,7 @@ class World:
         self.signals.append(signal)
         for site in self.sites.values():
             if site.up:
-                site.signal = signal
+                site.hear(signal, self.clock.now())
 
 
 def load_price() -> Decimal:

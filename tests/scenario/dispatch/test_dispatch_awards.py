@@ -53,7 +53,9 @@ def test_children_sum_to_the_award(world: Any) -> None:
     assert award.obligation.state is ObligationState.ACCEPTED
     assert len(award.commitments) == 5
     total = sum(float(c.obligation.power_w[0]) for c in award.commitments)
-    assert total == pytest.approx(8000.0, abs=1e-6)
+    margin_w = award.allocation.assured.margin_up_w
+    assert margin_w > 0.0
+    assert total == pytest.approx(8000.0 + margin_w, abs=1e-6)
     assert sum(c.obligation.tolerance_w for c in award.commitments) == pytest.approx(400.0)
     assert {c.obligation.state for c in award.commitments} == {ObligationState.ACCEPTED}
     assert [site.commitment is not None for site in world.sites.values()] == [True] * 5
@@ -140,7 +142,8 @@ def test_killed_between_award_and_allocation(world: Any) -> None:
     world.run_until(world.clock.time_s + 4)
     award = world.coordinator.queries.award(AWARD)
     assert award.obligation.state is ObligationState.ACCEPTED
-    assert sum(float(c.obligation.power_w[0]) for c in award.commitments) == pytest.approx(8000.0)
+    total = sum(float(c.obligation.power_w[0]) for c in award.commitments)
+    assert total == pytest.approx(8000.0 + award.allocation.assured.margin_up_w)
 
 
 def test_killed_before_commitments_went_out(world: Any) -> None:

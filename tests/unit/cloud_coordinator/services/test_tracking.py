@@ -72,6 +72,7 @@ def row(second: int, *, delivered_w: float, signal_id: int, share_w: float = np.
         heard=np.array([True]),
         second=np.array([T0 + second]),
         signal_id=np.array([signal_id]),
+        curve_version=np.array([0]),
         meter_w=np.array([BASELINE_W + delivered_w]),
         share_w=np.array([share_w]),
     )
@@ -150,6 +151,7 @@ def test_held_share_of_a_site_not_heard_since_a_restart() -> None:
         heard=np.array([False]),
         second=np.array([0]),
         signal_id=np.array([0]),
+        curve_version=np.array([0]),
         meter_w=np.array([np.nan]),
         share_w=np.array([np.nan]),
     )

@@ -19,9 +19,10 @@ from jsonschema import Draft202012Validator, FormatChecker
 from yarl import URL
 
 from cloud_coordinator.market.rules import load_rule_book
-from cloud_coordinator.services.coordinator import Coordinator, Stores
+from cloud_coordinator.services.coordinator import Conduct, Coordinator, Stores
 from cloud_coordinator.services.records import (
     AwardRecord,
+    CertificateRecord,
     ChildState,
     DispatchRecord,
     EventQuery,
@@ -31,6 +32,7 @@ from cloud_coordinator.services.records import (
     SiteSeconds,
     StreamAccount,
     TsoCommand,
+    Way,
 )
 from cloud_coordinator.web.app import create_app
 from cloud_coordinator.web.openapi import openapi_document
@@ -84,6 +86,7 @@ class AwardMemory:
         self.offer_records: dict[SiteId, Offer] = {}
         self.command_records: list[TsoCommand] = []
         self.award_writes = 0
+        self.certificates: dict[tuple[ObligationId, Way], CertificateRecord] = {}
 
     def save_award(self, award: AwardRecord) -> None:
         self.award_writes += 1
@@ -119,6 +122,20 @@ class AwardMemory:
 
     def recent_dispatches(self, zone: ZoneId, *, limit: int) -> Sequence[DispatchRecord]:
         return []
+
+    def dispatch_of(
+        self, obligation_id: ObligationId, signal_id: SignalId
+    ) -> DispatchRecord | None:
+        return None
+
+    def dispatch_at(self, obligation_id: ObligationId, at: datetime) -> DispatchRecord | None:
+        return None
+
+    def save_certificates(self, records: Sequence[CertificateRecord]) -> None:
+        self.certificates.update({(r.obligation_id, r.way): r for r in records})
+
+    def certificate(self, obligation_id: ObligationId, way: Way) -> CertificateRecord | None:
+        return self.certificates.get((obligation_id, way))
 
     def next_epoch(self, lease: str) -> int:
         return 1
@@ -221,9 +238,10 @@ class Plant:
                 epochs=self.awards,
                 events=self.record,
                 history=self.record,
+                certificates=self.awards,
             ),
             Downlink(),
-            rules=load_rule_book(),
+            conduct=Conduct(rules=load_rule_book()),
             clock=self.clock,
         )
         self.coordinator.start()
@@ -478,7 +496,7 @@ def check_schema(schema: Mapping[str, Any], value: object) -> None:
 
 def check_reply(method: str, path: str, reply: Reply) -> None:
     """Hold an answer against the document; refusals are problem+json on one line."""
-    assert reply.status < 500 or reply.status == 503, f"{method} {path}: {reply.text}"
+    assert reply.status < 500 or reply.status in {503, 504}, f"{method} {path}: {reply.text}"
     if method == "HEAD":
         return
     if reply.status >= 400 and reply.media != "application/json":

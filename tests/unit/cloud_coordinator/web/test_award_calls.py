@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from cloud_coordinator.allocation.certificate import verify
 from protocols.vocabulary.intervals import utc_from_seconds
 
 OBLIGATIONS = "/api/v1/obligations"
@@ -185,7 +186,9 @@ def test_an_allocated_award_shows_who_owes_what(running: Any) -> None:
     assert shown["allocation"]["shortfall_up_w"] == 0.0
     parts = shown["sites"]
     assert [one["site_id"] for one in parts] == ["site-1", "site-2", "site-3"]
-    assert sum(one["power_w"] for one in parts) == pytest.approx(6000.0)
+    assured = shown["allocation"]["assured"]
+    assert sum(one["power_w"] for one in parts) == pytest.approx(6000.0 + assured["margin_up_w"])
+    assert assured["kept"] == (assured["probability_up"] >= assured["probability_wanted"])
     assert sum(one["tolerance_w"] for one in parts) == pytest.approx(300.0)
     assert parts[0]["curve"]["multipliers"] == [10.0, 18.0, 22.0, 30.0]
 
@@ -234,3 +237,22 @@ def test_a_wrong_field_of_a_command_is_named(shared: Any, field: str, value: obj
     assert reply.status == 422
     assert reply.json["detail"].startswith(f"{field}: ")
     assert shared.plant.awards.command_records == []
+
+
+def test_an_award_hands_out_its_certificates(running: Any) -> None:
+    """If it fails, what an award's commitments hold against cannot be checked by anybody."""
+    for direction in ("up", "down"):
+        shown = running.get(f"/api/v1/awards/award-1/certificate?direction={direction}").json
+        assert verify(shown) == ()
+        assert shown["award"]["direction"] == direction
+        assert shown["obligation_w"] == 6000.0
+    assert running.get("/api/v1/awards/award-9/certificate").status == 404
+    assert running.get("/api/v1/awards/award-1/certificate?direction=left").status == 422
+
+
+def test_a_second_of_a_site_is_explained(running: Any) -> None:
+    """If it fails, nobody can ask why a site owed what it owed."""
+    start = running.get(f"{OBLIGATIONS}/award-1").json["start"]
+    shown = running.get("/api/v1/sites/site-1/explanation", params={"at": start}).json
+    assert (shown["obligation_id"], shown["site_id"]) == ("award-1", "site-1")
+    assert running.get("/api/v1/sites/site-9/explanation", params={"at": start}).status == 404

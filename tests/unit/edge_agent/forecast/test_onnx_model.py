@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edge_agent.forecast.onnx_model import OnnxForecaster, open_session
+from edge_agent.forecast.onnx_model import OnnxForecaster, open_site_model
 from edge_agent.forecast.persistence import PersistenceForecaster
 from edge_agent.forecast.port import Grid, SiteForecast
 from models.contract import ModelContract, TensorSpec, to_metadata
@@ -127,7 +127,7 @@ def test_a_model_that_breaks_its_contract_is_refused(
     """A model trained on other features would give plausible nonsense."""
     path = written(tmp_path, contract)
     with pytest.raises(ConfigError, match=words):
-        open_session(path)
+        open_site_model(path)
     made = ask(path)
     assert made.quality is Quality.SUBSTITUTED
     assert words in made.reason

@@ -1,6 +1,7 @@
 """Many live rows read at once, against the codec and the session that read one."""
 
 import random
+from dataclasses import replace
 
 import msgpack
 import numpy as np
@@ -34,7 +35,8 @@ def telemetry(first: int, rows: int = 1, resources: int = 2) -> Telemetry:
 
 def test_a_block_holds_what_the_messages_hold() -> None:
     """If it fails, the arrays hold another site's or second's values."""
-    messages = [telemetry(1), telemetry(7, resources=0), telemetry(5, rows=2), telemetry(2**40)]
+    curved = replace(telemetry(2**40), curve_version=12)
+    messages = [telemetry(1), telemetry(7, resources=0), telemetry(5, rows=2), curved]
     blocks, rest = decode_rows([encode(message) for message in messages], VERSION)
     assert rest == [2]
     found = {
@@ -51,6 +53,7 @@ def test_a_block_holds_what_the_messages_hold() -> None:
         np.testing.assert_array_equal(one.times_s, other.times_s)
         np.testing.assert_array_equal(one.signal_ids, other.signal_ids)
         np.testing.assert_array_equal(one.values, other.values)
+        assert one.curve_version == other.curve_version == messages[place].curve_version
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -43,7 +43,7 @@ from protocols.vocabulary.identifiers import (
 )
 from protocols.vocabulary.intervals import Interval
 from protocols.vocabulary.obligation import HoldRule, Obligation, RelativeTo, Service
-from protocols.vocabulary.offer import DispatchSignal, OfferCurve
+from protocols.vocabulary.offer import NO_CURVE, DispatchSignal, OfferCurve
 from protocols.vocabulary.resource import Capability, Resource, ResourceKind
 
 VECTORS = Path(__file__).parents[3] / "vectors" / "link"
@@ -134,7 +134,7 @@ ACKNOWLEDGEMENT = Acknowledgement(
 )
 
 
-def telemetry(rows: int) -> Telemetry:
+def telemetry(rows: int, curve_version: int = NO_CURVE) -> Telemetry:
     values = np.full((rows, 10), np.nan, np.float32)
     values[:, :6] = (-412.25, -400.0, 0.0, 2400.0, 0.0, 0.0)
     values[:, 6] = np.arange(rows)
@@ -145,6 +145,7 @@ def telemetry(rows: int) -> Telemetry:
         times_s=np.arange(1784682120, 1784682120 + rows),
         signal_ids=np.full(rows, 77),
         values=values,
+        curve_version=curve_version,
     )
 
 
@@ -177,6 +178,7 @@ SAMPLES: dict[str, tuple[TopicKind, Message]] = {
         Snapshot(epoch=4, acknowledgement=ACKNOWLEDGEMENT, commitments=(), signal=None),
     ),
     "telemetry": (TopicKind.TELEMETRY, telemetry(1)),
+    "telemetry-curve": (TopicKind.TELEMETRY, telemetry(1, curve_version=7)),
     "backfill": (TopicKind.BACKFILL, telemetry(3)),
     "event": (
         TopicKind.EVENT,
@@ -223,7 +225,9 @@ def readable(value: object) -> object:
     """Turn a message into what JSON can hold and a person can read, floats to the last bit."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {
-            item.name: readable(getattr(value, item.name)) for item in dataclasses.fields(value)
+            item.name: readable(getattr(value, item.name))
+            for item in dataclasses.fields(value)
+            if (item.name, getattr(value, item.name)) != ("curve_version", NO_CURVE)
         }
     if isinstance(value, Mapping):
         return {str(readable(key)): readable(item) for key, item in value.items()}

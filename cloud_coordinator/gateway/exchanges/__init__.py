@@ -1,0 +1,1 @@
+"""Published files and connectors of exchanges, grid companies and the weather service."""

@@ -1,0 +1,1 @@
+"""The aggregator's day: forecast, bid, award, obligation, delivery, assessment, statement."""

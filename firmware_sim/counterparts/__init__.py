@@ -1,0 +1,1 @@
+"""Counterparts of the market: exchanges, grid companies, the weather service, as servers."""

@@ -1,0 +1,1 @@
+"""Forecasts of the next market day: columns, features and answers; for training and run time."""

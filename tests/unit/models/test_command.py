@@ -1,0 +1,49 @@
+"""``vpp models``: one clear line for bad input, cards for people and programs."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from models.command import EXIT_BAD_INPUT, app, main
+from models.day_ahead.targets import TARGETS
+
+
+def test_cards_are_printed_for_people_and_programs() -> None:
+    """If it fails, nobody can ask an installed program what its models are made from."""
+    runner = CliRunner()
+    text = runner.invoke(app, ["card", "--target", "pv"])
+    assert text.exit_code == 0
+    assert "Limits" in text.output
+    plain = json.loads(runner.invoke(app, ["card", "--json"]).output)
+    assert set(plain) == {target.name for target in TARGETS}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["card", "--target", "weather"], "'weather' is none of demand, pv, price, balancing"),
+        (["card", "--models", "/nowhere"], "/nowhere/demand.md: cannot be read"),
+        (["evaluate", "--data", "/nowhere"], "none of the tables of the data catalogue"),
+    ],
+    ids=["target", "folder", "data"],
+)
+def test_bad_input_is_one_clear_line(
+    words: list[str],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """If it fails, a mistyped word gives a page of Python instead of its cause."""
+    monkeypatch.setattr("sys.argv", ["vpp models", *words])
+    assert main() == EXIT_BAD_INPUT
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert said in lines[-1]
+    assert lines[-1].startswith("vpp models: ")
+
+
+def test_every_command_says_how_it_is_used() -> None:
+    """If it fails, a person has to read the source to train a model."""
+    runner = CliRunner()
+    for name in ("evaluate", "train", "card"):
+        assert "Example: vpp models" in runner.invoke(app, [name, "--help"]).output
