@@ -12,6 +12,7 @@ import json
 import os
 import secrets
 import socket
+import ssl
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -39,12 +40,13 @@ from cloud_coordinator.gateway.common_causes import read_policy
 from cloud_coordinator.gateway.connect import connect_bus
 from cloud_coordinator.gateway.cycle_log import CycleLog, CyclePorts
 from cloud_coordinator.gateway.link import LinkGateway
-from cloud_coordinator.gateway.link_ports import LinkPorts
 from cloud_coordinator.gateway.openadr_ven.ven_file import VenFile, read_ven_files
 from cloud_coordinator.gateway.openadr_ven.vens import CoordinatorVens
 from cloud_coordinator.gateway.openadr_ven.zone import ZonePorts
+from cloud_coordinator.gateway.secured import Security, check_plain, open_security
 from cloud_coordinator.gateway.ticking import tick_forever
 from cloud_coordinator.market.rules import load_rule_book
+from cloud_coordinator.opening import OpenedStore, open_store
 from cloud_coordinator.process import (
     PORT_MAX,
     SystemClock,
@@ -54,18 +56,12 @@ from cloud_coordinator.process import (
     run_until,
     stop_signal,
 )
+from cloud_coordinator.securing import secure
 from cloud_coordinator.services.assurance import AWARD_PROBABILITY, AssurancePolicy
-from cloud_coordinator.services.coordinator import Conduct, Coordinator, Stores
-from cloud_coordinator.store.database import DataDirectory
-from cloud_coordinator.store.event_history import learning_ports
-from cloud_coordinator.store.history import History
-from cloud_coordinator.store.record_table import RecordTable
-from cloud_coordinator.store.registry import Registry
-from cloud_coordinator.store.telemetry import TelemetrySettings, TelemetryStore
+from cloud_coordinator.services.coordinator import Conduct, Coordinator
 from cloud_coordinator.store.upkeep import keep_up
 from cloud_coordinator.web.app import create_app
 from cloud_coordinator.web.ports import Vitals
-from protocols.link.messages import Stream
 from protocols.vocabulary.errors import VppError
 
 EXIT_BAD_INPUT: Final = 2
@@ -91,62 +87,16 @@ class Options:
     cycle_log: Path | None = None
     servers: ServerFiles = NO_SERVERS
     policy: AssurancePolicy = field(default_factory=AssurancePolicy)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Store:
-    """The opened stores."""
-
-    registry: Registry
-    telemetry: TelemetryStore
-    history: History
-
-    def book(self, name: str) -> RecordTable:
-        return RecordTable(self.registry.database, book=name)
-
-    def link_ports(self) -> LinkPorts:
-        registry = self.registry
-        return LinkPorts(
-            telemetry=self.telemetry,
-            entries=registry.progress,
-            events=registry.events,
-            batching=registry.database,
-        )
-
-    def ports(self) -> Stores:
-        registry = self.registry
-        return Stores(
-            sites=registry.sites,
-            obligations=registry.obligations,
-            offers=registry.offers,
-            commands=registry.commands,
-            dispatches=registry.dispatches,
-            epochs=registry.epochs,
-            events=registry.events,
-            history=self.history,
-            certificates=registry.certificates,
-            learning=learning_ports(registry, self.history),
-        )
-
-
-def _open_store(options: Options, clock: SystemClock, closing: contextlib.ExitStack) -> _Store:
-    """Open everything that is durable, and have it closed in the right order."""
-    directory = DataDirectory(options.data_dir)
-    closing.callback(directory.release)
-    registry = Registry.open(options.data_dir / "registry.sqlite3")
-    closing.callback(registry.close)
-    telemetry = TelemetryStore(
-        TelemetrySettings(root=options.data_dir / "telemetry"),
-        clock,
-        cached=registry.progress.all_durable(Stream.TELEMETRY),
-    )
-    history = History(telemetry)
-    closing.callback(history.close)
-    return _Store(registry=registry, telemetry=telemetry, history=history)
+    is_open: bool = False
+    identity: Path | None = None
 
 
 async def _open_bus(
-    options: Options, clock: SystemClock, closing: contextlib.AsyncExitStack
+    options: Options,
+    clock: SystemClock,
+    closing: contextlib.AsyncExitStack,
+    *,
+    security: Security | None,
 ) -> tuple[Bus, EmbeddedBroker | None]:
     """Connect to the broker, started here unless another one is named."""
     broker = None
@@ -157,6 +107,7 @@ async def _open_bus(
                 data_dir=options.data_dir,
                 mqtt_port=options.mqtt_port,
                 binary=options.nats_server,
+                tls=None if security is None else security.broker_tls,
             ),
             clock,
         )
@@ -169,7 +120,7 @@ async def _open_bus(
 
 
 def _connect_aggregators(
-    options: Options, coordinator: Coordinator, *, store: _Store, switchboard: Switchboard
+    options: Options, coordinator: Coordinator, *, store: OpenedStore, switchboard: Switchboard
 ) -> AggregatorServers:
     """Make the servers toward aggregators, and a site in front of each aggregator."""
     clock = SystemClock()
@@ -182,7 +133,7 @@ def _connect_aggregators(
     return servers
 
 
-def _zone_ports(coordinator: Coordinator, store: _Store, name: str) -> ZonePorts:
+def _zone_ports(coordinator: Coordinator, store: OpenedStore, name: str) -> ZonePorts:
     """Ports of the VEN of a name."""
     return ZonePorts(
         record=coordinator.queries,
@@ -195,13 +146,17 @@ def _zone_ports(coordinator: Coordinator, store: _Store, name: str) -> ZonePorts
 
 
 async def _serve(
-    application: web.Application, listening: socket.socket, closing: contextlib.AsyncExitStack
+    application: web.Application,
+    listening: socket.socket,
+    closing: contextlib.AsyncExitStack,
+    *,
+    context: ssl.SSLContext | None,
 ) -> None:
     """Serve API and page on the open socket."""
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=WEB_STOP_S)
     await runner.setup()
     closing.push_async_callback(runner.cleanup)
-    await web.SockSite(runner, listening).start()
+    await web.SockSite(runner, listening, ssl_context=context).start()
 
 
 class _Pulse:
@@ -240,12 +195,13 @@ def _say_ready(
 ) -> None:
     """Print the one line that tells a parent process where everything is."""
     port = listening.getsockname()[1]
+    safe = "" if options.identity is None else "s"
     ready = {
         "event": "coordinator.ready",
         "pid": os.getpid(),
         "epoch": coordinator.epoch,
-        "http": f"http://{options.http_host}:{port}/",
-        "mqtt": f"mqtt://127.0.0.1:{options.mqtt_port}" if embedded else None,
+        "http": f"http{safe}://{options.http_host}:{port}/",
+        "mqtt": f"mqtt{safe}://127.0.0.1:{options.mqtt_port}" if embedded else None,
         "data_dir": str(options.data_dir),
     }
     sys.stdout.write(json.dumps(ready) + "\n")
@@ -263,19 +219,34 @@ async def run_coordinator(options: Options) -> None:
     if absence := kernel_absence():
         _log.warning("kernel.missed", cause=absence)
     clock, stop = SystemClock(), stop_signal()
+    security = None if options.identity is None else open_security(options.identity)
+    if security is None:
+        check_plain(options.http_host)
     async with contextlib.AsyncExitStack() as closing:
         listening = listen(options.http_host, options.http_port)
         closing.callback(listening.close)
-        store = _open_store(options, clock, closing.enter_context(contextlib.ExitStack()))
-        bus, broker = await _open_bus(options, clock, closing)
+        store = open_store(options.data_dir, clock, closing.enter_context(contextlib.ExitStack()))
+        bus, broker = await _open_bus(options, clock, closing, security=security)
+        epoch = store.registry.epochs.next_epoch(PARTITIONS_LEASE)
+        secured = await secure(
+            security,
+            store,
+            bus=bus,
+            broker=broker,
+            epoch=epoch,
+            clock=clock,
+            data_dir=options.data_dir,
+        )
+        closing.push_async_callback(secured.close)
         gateway = LinkGateway(
-            bus,
+            secured.bus,
             store.link_ports(),
-            epoch=store.registry.epochs.next_epoch(PARTITIONS_LEASE),
+            epoch=epoch,
             clock=clock,
             cpu_ns=clock.cpu_ns,
         )
         closing.push_async_callback(gateway.flush)
+        secured.tell(gateway.refusals)
         switchboard = Switchboard(gateway.downlink)
         apart = closing.enter_context(ThreadPoolExecutor(1, "awards"))
         conduct = Conduct(rules=load_rule_book(), policy=options.policy, apart=apart)
@@ -285,7 +256,9 @@ async def run_coordinator(options: Options) -> None:
         coordinator.start()
         await gateway.start(coordinator.intake)
         pulse = _Pulse(bus, clock)
-        await _serve(create_app(coordinator, vitals=pulse.vitals), listening, closing)
+        await _serve(
+            create_app(coordinator, vitals=pulse.vitals), listening, closing, context=secured.web
+        )
         await servers.open()
         vens = CoordinatorVens(options.vens, partial(_zone_ports, coordinator, store))
         closing.push_async_callback(vens.close)
@@ -300,6 +273,7 @@ async def run_coordinator(options: Options) -> None:
             gateway.run(),
             keep_up(store.registry, store.telemetry, coordinator.learning),
             *([] if broker is None else [broker.supervise()]),
+            *secured.jobs(),
         ]
         gc.freeze()
         closing.callback(gc.unfreeze)
@@ -349,6 +323,13 @@ def coordinator(  # noqa: PLR0913  one parameter per command line option
     common_causes: Annotated[
         Path | None, typer.Option(help="File: feeder, vendor, network of sites. 共通要因。")
     ] = None,
+    identity: Annotated[
+        Path | None,
+        typer.Option(help="Of `vpp authority init`: TLS, signatures. 認証局。"),
+    ] = None,
+    is_open: Annotated[
+        bool, typer.Option("--open", help="Ask nobody who they are. 認証なし（ローカルのみ）。")
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="More events. 詳細ログ。")] = False,
 ) -> None:
     """Run the coordinator until Ctrl-C (コーディネーターを動かす).
@@ -370,6 +351,8 @@ def coordinator(  # noqa: PLR0913  one parameter per command line option
                 cycle_log=cycle_log,
                 servers=read_server_files(openadr_vtn or (), ieee2030_5),
                 policy=read_policy(award_probability, common_causes),
+                is_open=is_open,
+                identity=identity,
             )
         )
     )

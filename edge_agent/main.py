@@ -15,6 +15,7 @@ import sys
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,7 @@ from edge_agent.config.loader import load_config
 from edge_agent.config.site import SiteConfig
 from edge_agent.cycle.advice import PLAN_STEP_S, PLAN_STEPS, Advice
 from edge_agent.cycle.agent import Agent
+from edge_agent.cycle.hand_door import HandDoor
 from edge_agent.cycle.memory import HeldMemory, load_memory
 from edge_agent.cycle.parts import AgentParts
 from edge_agent.cycle.record import Happened
@@ -39,11 +41,14 @@ from edge_agent.drivers.site import SiteDriver
 from edge_agent.forecast.onnx_model import OnnxForecaster
 from edge_agent.forecast.persistence import ClearSkyForecaster
 from edge_agent.forecast.port import Forecaster, Grid
+from edge_agent.identity.files import IdentityFiles
 from edge_agent.image.image import LatestValues
 from edge_agent.journal.journal import Journal
 from edge_agent.journal.records import JournalStream
 from edge_agent.link.connection import Connection, ConnectionTopics
 from edge_agent.link.inbox import Inbox
+from edge_agent.link.seals import open_seals
+from edge_agent.link.secure import link_context
 from edge_agent.link.site_link import SiteLink
 from edge_agent.link.uplink import JournalUplink
 from edge_agent.northbound.clients import open_clients
@@ -105,6 +110,9 @@ def _link(ground: _Ground) -> SiteLink:
     """Make the link: connection, session, uplink."""
     config, journal, memory = ground.config, ground.journal, ground.held.memory
     topics = Topics(config.site_id)
+    files = None if config.identity_dir is None else IdentityFiles(folder=config.identity_dir)
+    epochs = memory.guards.epochs
+    seals = None if files is None else open_seals(files, config.site_id, config.zone, epochs=epochs)
     connection = Connection(
         client_id=config.site_id,
         brokers=config.link.brokers,
@@ -115,6 +123,7 @@ def _link(ground: _Ground) -> SiteLink:
         ),
         keepalive_s=config.link.keepalive_s,
         jitter=random.random,
+        tls=None if files is None else partial(link_context, files),
     )
     holdings = Holdings(
         last={stream: journal.last(JournalStream(stream.value)) for stream in Stream},
@@ -136,6 +145,7 @@ def _link(ground: _Ground) -> SiteLink:
         inbox=ground.inbox,
         topics=topics,
         clock=ground.clock,
+        seals=seals,
     )
 
 
@@ -186,6 +196,7 @@ def _agent(ground: _Ground, driver: Driver, link: SiteLink, *, beside: _Beside) 
         advice=beside.advice,
         heartbeat=beside.heartbeat,
         orders=beside.orders,
+        hand=HandDoor(config.data_dir),
     )
     report = take_report(_state_dir(config))
     return Agent(parts, ground.held, _told_at_start(ground.journal, report))

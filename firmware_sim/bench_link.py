@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from protocols.identity.signing import NO_END_MS, Signer, Statement, Verifier
 from protocols.link.edge_session import EdgeSession
 from protocols.link.edge_states import Holdings
 from protocols.link.messages import (
@@ -39,6 +40,7 @@ _JOURNAL: Final = JournalId("b" * 32)
 _START_S: Final = 1_784_682_000
 _FIRST_BATCH: Final = 64
 _S_IN_NS: Final = 1_000_000_000
+_KEY_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +131,43 @@ def measure_link(round_s: float = ROUND_S) -> Iterator[LinkCost]:
             rows=1,
             message_bytes=live_bytes,
         )
+    yield from measure_seals(round_s)
+
+
+def measure_seals(round_s: float = ROUND_S) -> Iterator[LinkCost]:
+    """Measure a signature and its check, each over a message of a live row's size.
+
+    Yields
+    ------
+    LinkCost
+        One message each; a dispatch signal or a site's order costs the same.
+    """
+    signer = Signer(bytes(_KEY_BYTES))
+    verifier = Verifier([signer.public])
+    statement = Statement(
+        kind=TopicKind.COMMAND.value,
+        scope="site-001",
+        sequence=1,
+        epoch=1,
+        not_before_ms=0,
+        valid_until_ms=NO_END_MS,
+    )
+    data = encode(telemetry_of(1))
+    sealed = signer.seal(statement, data)
+
+    def sign(_: int) -> object:
+        return signer.seal(statement, data)
+
+    def check(_: int) -> object:
+        return verifier.open(statement.kind, statement.scope, sealed)
+
+    for name, step in (("sign an order", sign), ("verify an order", check)):
+        cost_ns = best_ns(partial(_same, step), round_s=round_s)
+        yield LinkCost(name=name, message_ns=cost_ns, rows=1, message_bytes=len(sealed))
+
+
+def _same(step: Step) -> Step:
+    return step
 
 
 def encode_step(message: Message) -> Step:

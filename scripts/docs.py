@@ -19,6 +19,8 @@ from pathlib import Path
 
 import grimp
 
+from cloud_coordinator.access.permissions import PERMISSIONS, Reach, Role
+from cloud_coordinator.web.table import ROUTES
 from edge_agent.mode.table import diagram
 from protocols.link.edge_states import TRANSITIONS, EdgeState
 
@@ -266,6 +268,26 @@ def turned_table() -> str:
     return table(("class", "EPC", "property", "unit", "the peer's +"), rows)
 
 
+def permission_table() -> str:
+    """Actions by roles, with how the scope counts."""
+    rows = (
+        (
+            action.value,
+            rule.reach.value,
+            "yes" if rule.changes else "",
+            *("x" if role in rule.roles or rule.reach is Reach.PUBLIC else "" for role in Role),
+        )
+        for action, rule in PERMISSIONS.items()
+    )
+    return table(("action", "scope", "audited", *Role), rows)
+
+
+def endpoint_table() -> str:
+    """Endpoints, each with its action."""
+    rows = ((f"`{one.method} {one.path}`", one.action.value) for one in ROUTES)
+    return table(("endpoint", "action"), rows)
+
+
 def parts() -> dict[str, dict[str, Callable[[], str]]]:
     """Pages, their generated parts by marker, and who draws them."""
     trees = sources()
@@ -280,6 +302,7 @@ def parts() -> dict[str, dict[str, Callable[[], str]]]:
             "logged": lambda: event_table(trees),
             "journaled": lambda: journaled_table(trees),
         },
+        "permissions.md": {"permissions": permission_table, "endpoints": endpoint_table},
         "units-and-signs.md": {"turned": turned_table},
     }
 

@@ -75,6 +75,18 @@ class EmbeddedBroker:
             f"@127.0.0.1:{self._identity.native_port}"
         )
 
+    @property
+    def native(self) -> tuple[int, str]:
+        """Native port on loopback, and the secret."""
+        assert self._identity is not None, "ensure() comes first"
+        return self._identity.native_port, self._identity.password
+
+    def reload(self) -> None:
+        """Have the broker read its certificates again; gateways are asked in anew."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGHUP)
+        _log.info("broker.reloaded", pid=self.pid)
+
     async def ensure(self) -> None:
         """Adopt the running broker of this data directory, or start one.
 
@@ -122,10 +134,12 @@ class EmbeddedBroker:
         self._binary = find_binary(settings.binary)
         identity = load_identity(settings) or new_identity(settings)
         self._identity = identity
+        security = "" if settings.tls is None else settings.tls.mark
         if handshake(identity):
             self.pid = _pid_in(settings.folder / "nats-server.pid")
-            wanted = (settings.mqtt_host, settings.mqtt_port)
-            if self.pid and (identity.mqtt_host, identity.mqtt_port) == wanted:
+            wanted = (settings.mqtt_host, settings.mqtt_port, security)
+            running = (identity.mqtt_host, identity.mqtt_port, identity.security)
+            if self.pid and running == wanted:
                 self.adopted = True
                 return
             self._stop()
@@ -134,7 +148,12 @@ class EmbeddedBroker:
             identity = new_identity(settings)
         self._identity = keep_identity(
             settings,
-            replace(identity, mqtt_host=settings.mqtt_host, mqtt_port=settings.mqtt_port),
+            replace(
+                identity,
+                mqtt_host=settings.mqtt_host,
+                mqtt_port=settings.mqtt_port,
+                security=security,
+            ),
         )
         self._start()
 

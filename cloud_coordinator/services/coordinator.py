@@ -5,7 +5,7 @@ of services.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from cloud_coordinator.fleet.characteristics import load_priors
@@ -13,23 +13,26 @@ from cloud_coordinator.fleet.fleet import Fleet
 from cloud_coordinator.fleet.moment import Moment, moment_of
 from cloud_coordinator.fleet.snapshot import LinkCondition
 from cloud_coordinator.market.rules import RuleBook
+from cloud_coordinator.services.alerting import Alerting
 from cloud_coordinator.services.assurance import AssurancePolicy
 from cloud_coordinator.services.awarding import Apart, AtOnce, Awarding, AwardingPorts
 from cloud_coordinator.services.book import AwardBook
 from cloud_coordinator.services.commands import CommandBook
 from cloud_coordinator.services.dispatching import Books, Dispatching, DispatchingPorts
+from cloud_coordinator.services.emergency import Emergency, EmergencyPorts
 from cloud_coordinator.services.explaining import QueryStores
 from cloud_coordinator.services.intake import Intake, IntakeStores, UseCases
 from cloud_coordinator.services.learning import Memory, informed, learning_of
 from cloud_coordinator.services.learning_ports import LearningPorts
 from cloud_coordinator.services.live import LiveBoard
 from cloud_coordinator.services.optimizing import Optimizing, Record
+from cloud_coordinator.services.people import PeoplePorts
+from cloud_coordinator.services.people_ports import FleetDownlink
 from cloud_coordinator.services.plans import KnownPrices
 from cloud_coordinator.services.ports import (
     CertificateStore,
     CommandStore,
     DispatchStore,
-    Downlink,
     EpochStore,
     EventStore,
     HistoryReader,
@@ -39,7 +42,9 @@ from cloud_coordinator.services.ports import (
 )
 from cloud_coordinator.services.queries import Queries
 from cloud_coordinator.services.records import AwardRecord, EventRecord
+from cloud_coordinator.services.situation import Situation, situation_of
 from cloud_coordinator.services.strategies.aims import load_aims
+from cloud_coordinator.services.watched_events import WatchedEvents
 from protocols.link.fencing import MARKET_LEASE
 from protocols.link.messages import Plain
 from protocols.vocabulary.identifiers import SiteId
@@ -66,6 +71,7 @@ class Stores:
     history: HistoryReader
     certificates: CertificateStore
     learning: LearningPorts | None = None
+    people: PeoplePorts = field(default_factory=PeoplePorts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +100,7 @@ class Coordinator:
     ----------
     stores : Stores
         The record; everything of a former run is read from it.
-    downlink : Downlink
+    downlink : FleetDownlink
         The way to the sites.
     conduct : Conduct
         By which rules it works.
@@ -109,6 +115,8 @@ class Coordinator:
         The live table.
     intake, awarding, dispatching, optimizing, live, queries
         The use cases, for ``gateway`` and ``web``.
+    alerting, emergency
+        The watch, and the people in charge.
     memory, learning
         What is known of sites, and the use case that learns it; None without stores for it.
     """
@@ -116,12 +124,14 @@ class Coordinator:
     def __init__(
         self,
         stores: Stores,
-        downlink: Downlink,
+        downlink: FleetDownlink,
         *,
         conduct: Conduct,
         clock: Clock,
     ) -> None:
-        self._events = stores.events
+        events = stores.events
+        watched = events if isinstance(events, WatchedEvents) else WatchedEvents(events)
+        self._events, stores = watched, replace(stores, events=watched)
         self._clock = clock
         self.fleet = Fleet()
         self._event_count = 0
@@ -162,6 +172,18 @@ class Coordinator:
                 dispatches=stores.dispatches,
             ),
         )
+        self.alerting = Alerting(self.fleet, watched, stores.people.alerts)
+        self.emergency = Emergency(
+            self.fleet,
+            EmergencyPorts(
+                downlink=downlink,
+                operators=stores.people.operators,
+                state=stores.people.state,
+                note=self._note,
+            ),
+        )
+        self.hands = self.emergency
+        self.dispatching.hold(held=not self.emergency.is_automatic)
         self.optimizing = _optimizing(books, self.fleet, record=self._note)
         self.intake = Intake(
             self.fleet,
@@ -178,6 +200,9 @@ class Coordinator:
     def tick(self) -> None:
         """Do what is due every second: links, pending awards, signals, live seconds."""
         now = moment_of(self._clock)
+        self.emergency.alarmed(tuple(self.alerting.tick(now)), now)
+        self.emergency.tick(now)
+        self.dispatching.hold(held=not self.emergency.is_automatic)
         events = []
         for change in self.fleet.tick(now):
             kind = _CONDITION_EVENTS.get(change.after)
@@ -210,6 +235,10 @@ class Coordinator:
         self.live.tick(now)
         if events:
             self._events.save_events(events)
+
+    def situation(self) -> Situation:
+        """Report the situation for a person who takes control."""
+        return situation_of(self.live, moment_of(self._clock))
 
     def watch(self) -> None:
         """Do what cannot wait for the tick: make up for sites that have fallen silent."""

@@ -75,6 +75,11 @@ class Dispatching:
         self._records: dict[ObligationId, DispatchRecord] = {}
         self._signals: dict[ZoneId, DispatchSignal] = {}
         self._strayed: list[tuple[ObligationId, Strayed]] = []
+        self._held = False
+
+    def hold(self, *, held: bool) -> None:
+        """Send no signal while a person has control; awards go on being counted."""
+        self._held = held
 
     def accept_command(
         self,
@@ -150,6 +155,8 @@ class Dispatching:
         running = obligation.state in {ObligationState.ACCEPTED, ObligationState.ACTIVE}
         if not (running and award.commitments and begins <= now.at < obligation.interval.end):
             self._deliveries.pop(obligation.obligation_id, None)
+            return
+        if self._held:
             return
         delivery = self._delivery(award, now)
         command_w = self._books.commands.in_force_w(

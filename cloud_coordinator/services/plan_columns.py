@@ -191,9 +191,7 @@ class PlanColumns:
             if (static.changes, static.version) > (self._latest.changes, self._latest.version):
                 self._latest = static
 
-    def _laid_out(
-        self, before: Static, changes: int, resources: Rows, *, pause_s: float
-    ) -> Static:
+    def _laid_out(self, before: Static, changes: int, resources: Rows, *, pause_s: float) -> Static:
         """Lay out what changed; of a newer version of what was learned everything."""
         count, version = len(resources), self._answering.version
         old = before if pause_s == 0.0 or before.version == version else NOTHING

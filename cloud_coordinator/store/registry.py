@@ -4,9 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from cloud_coordinator.store.alerts import AlertRegistry
+from cloud_coordinator.store.audit import AuditRegistry
 from cloud_coordinator.store.certificates import CertificateRegistry
 from cloud_coordinator.store.characteristics import LearnedRegistry, TotalRegistry
 from cloud_coordinator.store.database import Database, open_database
+from cloud_coordinator.store.enrolments import EnrolmentRegistry
+from cloud_coordinator.store.identities import IdentityRegistry
 from cloud_coordinator.store.journals import (
     DispatchRegistry,
     EpochRegistry,
@@ -45,8 +49,12 @@ class Registry:
     progress: ProgressRegistry
     certificates: CertificateRegistry
     publications: PublicationRegistry
+    enrolments: EnrolmentRegistry
     learned: LearnedRegistry
     totals: TotalRegistry
+    alerts: AlertRegistry
+    identities: IdentityRegistry
+    audit: AuditRegistry
 
     @classmethod
     def open(cls, where: str | Path) -> Self:
@@ -77,8 +85,12 @@ class Registry:
             progress=ProgressRegistry(database),
             certificates=CertificateRegistry(database),
             publications=PublicationRegistry(database),
+            enrolments=EnrolmentRegistry(database),
             learned=LearnedRegistry(database),
             totals=TotalRegistry(database),
+            alerts=AlertRegistry(database),
+            identities=IdentityRegistry(database),
+            audit=AuditRegistry(database),
         )
 
     def close(self) -> None:

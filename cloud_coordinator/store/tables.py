@@ -395,3 +395,41 @@ statement_entries: Final = Table(
     Column("body", LargeBinary, nullable=False),
     UniqueConstraint("account", "number"),
 )
+
+users: Final = Table(
+    "users",
+    metadata,
+    Column("name", String(NAME), primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+)
+
+api_keys: Final = Table(
+    "api_keys",
+    metadata,
+    Column("key_id", String(NAME), primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+)
+
+login_sessions: Final = Table(
+    "login_sessions",
+    metadata,
+    Column("token_sha256", String(64), primary_key=True),
+    Column("user_name", String(NAME), nullable=False, index=True),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+audit_entries: Final = Table(
+    "audit_entries",
+    metadata,
+    Column("number", _NUMBER, primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+    Column("digest", String(64), nullable=False),
+)
+
+audit_checkpoints: Final = Table(
+    "audit_checkpoints",
+    metadata,
+    Column("number", _NUMBER, primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+)

@@ -9,9 +9,12 @@ import contextlib
 from collections.abc import AsyncIterator
 from importlib.metadata import PackageNotFoundError, version
 
+import structlog
 from aiohttp import web
 
+from cloud_coordinator.web.access import Access
 from cloud_coordinator.web.control import DECISIONS, Decisions
+from cloud_coordinator.web.door import DOOR, Door, handler_of
 from cloud_coordinator.web.live import FEED, LiveFeed
 from cloud_coordinator.web.openapi import openapi_document
 from cloud_coordinator.web.pages import ASSETS, DOCUMENT, load_assets
@@ -23,13 +26,18 @@ from cloud_coordinator.web.routing import (
     STREAMS_MAX,
     Context,
     Heavy,
-    handler_of,
 )
 from cloud_coordinator.web.table import ROUTES
 
+_log = structlog.get_logger(__name__)
+
 
 def create_app(
-    services: Services, *, vitals: VitalsProbe, period_s: float = 1.0
+    services: Services,
+    *,
+    vitals: VitalsProbe,
+    period_s: float = 1.0,
+    access: Access | None = None,
 ) -> web.Application:
     """Make the application.
 
@@ -41,6 +49,9 @@ def create_app(
         Asked by ``/healthz``.
     period_s : float
         Time between messages of the live feed, s.
+    access : Access or None
+        Who is known, and where it is written down what they do; None asks nobody who they are,
+        which the page and the log say.
 
     Returns
     -------
@@ -54,10 +65,13 @@ def create_app(
         heavy=Heavy(),
         streams=asyncio.Semaphore(STREAMS_MAX),
     )
+    app[DOOR] = Door(access)
+    if access is None:
+        _log.warning("access.opened", cause="nobody is asked who they are")
     app[FEED] = LiveFeed(services, period_s=period_s)
     app[DECISIONS] = Decisions()
     app[DOCUMENT] = openapi_document(ROUTES, version=_version())
-    app[ASSETS] = load_assets()
+    app[ASSETS] = load_assets(is_open=access is None)
     for route in ROUTES:
         for method in route.methods:
             app.router.add_route(method, route.path, handler_of(route))

@@ -7,6 +7,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
+from cloud_coordinator.access.permissions import PERMISSIONS, Reach
 from cloud_coordinator.web.problems import MEDIA, Kind, ProblemDetails
 from cloud_coordinator.web.routing import JSON, AnyRoute, NoFields
 
@@ -57,6 +58,10 @@ def openapi_document(routes: Sequence[AnyRoute], *, version: str) -> Document:
 def problems_of(route: AnyRoute) -> tuple[Kind, ...]:
     """Every kind of problem a route may answer with, by status."""
     kinds = {Kind.REJECTED, *route.problems}
+    if PERMISSIONS[route.action].reach is not Reach.PUBLIC:
+        kinds |= {Kind.UNAUTHENTICATED, Kind.FORBIDDEN}
+    if PERMISSIONS[route.action].changes:
+        kinds.add(Kind.STORE)
     if _VARIABLE.search(route.path):
         kinds.add(Kind.UNKNOWN)
     if route.body is not NoFields:
@@ -90,6 +95,7 @@ def _operation(route: AnyRoute, refs: Mapping[_Key, Any]) -> dict[str, Any]:
         "operationId": route.name,
         "summary": route.summary,
         "x-summary-ja": route.summary_ja,
+        "x-action": route.action.value,
         "parameters": _parameters(route),
         "responses": _responses(route, refs),
     }

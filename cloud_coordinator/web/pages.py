@@ -30,8 +30,14 @@ MEDIA_OF: Final[Mapping[str, str]] = {
     "words.js": "text/javascript",
     "style.css": "text/css",
     "icon.svg": "image/svg+xml",
+    "login.js": "text/javascript",
 }
 PAGE: Final = "index.html"
+LOGIN_PAGE: Final = "login.html"
+OPEN_NOTICE: Final = (
+    '<p class="banner" id="open">認証なしで動作しています（このPCのみ）。'
+    "Open mode: nobody is asked who they are; this machine only.</p>"
+)
 DOCUMENT: Final = web.AppKey("document", dict[str, Any])
 ASSETS: Final = web.AppKey("assets", dict[str, str])
 
@@ -48,10 +54,14 @@ class LanguageQuery(BaseModel):
     lang: Language | None = Field(default=None, description="Instead of Accept-Language.")
 
 
-def load_assets() -> dict[str, str]:
-    """Read the pages' files that come with the package."""
+def load_assets(*, is_open: bool = False) -> dict[str, str]:
+    """Read the pages' files that come with the package; the page says if nobody is asked."""
     folder = files("cloud_coordinator.web.assets")
-    return {name: folder.joinpath(name).read_text("utf-8") for name in (PAGE, *MEDIA_OF)}
+    names = (PAGE, LOGIN_PAGE, *MEDIA_OF)
+    found = {name: folder.joinpath(name).read_text("utf-8") for name in names}
+    if is_open:
+        found[PAGE] = found[PAGE].replace("<noscript>", f"{OPEN_NOTICE}\n<noscript>", 1)
+    return found
 
 
 def language_of(header: str) -> Language:
@@ -84,6 +94,22 @@ async def show_page(call: Call[LanguageQuery, NoFields]) -> web.StreamResponse:
         '<html lang="en">', f'<html lang="{language}">', 1
     )
     return _html(text, language)
+
+
+async def show_login(call: Call[LanguageQuery, NoFields]) -> web.StreamResponse:
+    """Answer the log-in page."""
+    return login_page(call.request, call.query.lang)
+
+
+def login_page(
+    request: web.Request, language: Language | None = None, *, status: int = 200
+) -> web.Response:
+    """Make the log-in page in the reader's language; 401 in place of another page."""
+    chosen = language or language_of(request.headers.get("Accept-Language", ""))
+    text = request.app[ASSETS][LOGIN_PAGE].replace('<html lang="en">', f'<html lang="{chosen}">', 1)
+    response = _html(text, chosen)
+    response.set_status(status)
+    return response
 
 
 async def show_docs(call: Call[LanguageQuery, NoFields]) -> web.StreamResponse:

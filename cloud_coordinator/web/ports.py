@@ -12,8 +12,10 @@ from datetime import datetime
 from typing import Protocol
 
 from cloud_coordinator.fleet.moment import Moment
+from cloud_coordinator.services.alerting import Alerting
 from cloud_coordinator.services.awarding import AwardRequest
 from cloud_coordinator.services.commands import Taken
+from cloud_coordinator.services.emergency import Emergency, EmergencyView
 from cloud_coordinator.services.explaining import Explanation
 from cloud_coordinator.services.learning_ports import SiteCharacteristics
 from cloud_coordinator.services.live import LiveView
@@ -29,8 +31,9 @@ from cloud_coordinator.services.records import (
     TsoCommand,
     Way,
 )
+from cloud_coordinator.services.situation import Situation
 from cloud_coordinator.settlement.records import Statement
-from protocols.vocabulary.identifiers import ObligationId, SiteId
+from protocols.vocabulary.identifiers import ObligationId, ResourceId, SiteId
 
 
 class SiteReader(Protocol):
@@ -128,6 +131,27 @@ class MemoryReader(Protocol):
         """Everything that was learned, or of one site; from the store, for worker threads."""
 
 
+class HandDesk(Protocol):
+    """A person's hand on single sites."""
+
+    def stop_site(self, site_id: SiteId, *, by: str, reason: str) -> EmergencyView:
+        """Stop it; ``UnknownError``."""
+
+    def release_site(self, site_id: SiteId, *, by: str) -> EmergencyView:
+        """End its stop and overrides; ``UnknownError``, ``ConflictError``."""
+
+    def override(
+        self,
+        resource_id: ResourceId,
+        *,
+        power_w: float | None,
+        minutes: float,
+        by: str,
+        now: Moment,
+    ) -> None:
+        """Hold a resource, or give it back; ``UnknownError``, ``RejectedError``."""
+
+
 class Services(Protocol):
     """The use cases; the coordinator of ``services`` is one."""
 
@@ -154,6 +178,21 @@ class Services(Protocol):
     @property
     def memory(self) -> MemoryReader:
         """What was learned."""
+
+    @property
+    def alerting(self) -> Alerting:
+        """The watch over the fleet."""
+
+    @property
+    def emergency(self) -> Emergency:
+        """The people in charge."""
+
+    @property
+    def hands(self) -> HandDesk:
+        """Stops and overrides of single sites."""
+
+    def situation(self) -> Situation:
+        """Report the situation."""
 
     def now(self) -> Moment:
         """Read the clock."""

@@ -14,7 +14,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
 from cloud_coordinator.services.errors import ConflictError, RejectedError, UnknownError
-from protocols.vocabulary.errors import StoreError, VppError
+from protocols.vocabulary.errors import AccessDeniedError, StoreError, VppError
 
 MEDIA: Final = "application/problem+json"
 ERRORS_TOLD: Final = 20
@@ -29,6 +29,8 @@ class Kind(enum.Enum):
     """What can be wrong: slug, status, title."""
 
     MALFORMED = ("malformed", HTTPStatus.BAD_REQUEST, "The request cannot be read")
+    UNAUTHENTICATED = ("unauthenticated", HTTPStatus.UNAUTHORIZED, "Say who you are")
+    FORBIDDEN = ("forbidden", HTTPStatus.FORBIDDEN, "You may not do that")
     UNKNOWN = ("unknown", HTTPStatus.NOT_FOUND, "There is no such thing")
     METHOD = ("method", HTTPStatus.METHOD_NOT_ALLOWED, "The method is not offered here")
     CONFLICT = ("conflict", HTTPStatus.CONFLICT, "It contradicts what is recorded")
@@ -95,6 +97,7 @@ _KINDS: Final[Mapping[type[VppError], Kind]] = {
     RejectedError: Kind.REJECTED,
     ConflictError: Kind.CONFLICT,
     UnknownError: Kind.UNKNOWN,
+    AccessDeniedError: Kind.FORBIDDEN,
 }
 
 
@@ -114,6 +117,8 @@ def problem(
         errors=list(errors[:ERRORS_TOLD]),
     )
     sent = dict(headers or {})
+    if kind is Kind.UNAUTHENTICATED:
+        sent["WWW-Authenticate"] = 'Bearer realm="vpp"'
     if kind.status is HTTPStatus.SERVICE_UNAVAILABLE:
         sent["Retry-After"] = str(RETRY_AFTER_S)
     return web.Response(
@@ -133,7 +138,7 @@ async def problem_middleware(request: web.Request, handler: Handler) -> web.Stre
         return await handler(request)
     except ProblemError as error:
         return problem(error.kind, one_line(error.detail), errors=error.errors)
-    except (RejectedError, ConflictError, UnknownError) as error:
+    except (RejectedError, ConflictError, UnknownError, AccessDeniedError) as error:
         text = one_line(str(error))
         return problem(_KINDS[type(error)], text, errors=_named(text))
     except StoreError as error:

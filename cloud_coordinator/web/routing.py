@@ -13,6 +13,8 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
+from cloud_coordinator.access.permissions import Action
+from cloud_coordinator.access.scope import Allowed
 from cloud_coordinator.web.ports import Services, VitalsProbe
 from cloud_coordinator.web.problems import ERRORS_TOLD, FieldError, Kind, ProblemError, one_line
 
@@ -84,13 +86,16 @@ class Call(Generic[Q, B]):
     request : web.Request
         For headers and streams.
     context : Context
-        The use cases.
+        The use cases, narrowed to the scope of ``allowed``.
+    allowed : Allowed
+        Who asks, what was allowed, and where.
     query, body : BaseModel
         As the route's models read them.
     """
 
     request: web.Request
     context: Context
+    allowed: Allowed
     query: Q
     body: B
 
@@ -121,6 +126,8 @@ class Route(Generic[Q, B]):
 
     Attributes
     ----------
+    action : Action
+        Row of the permission table; there is no route without one.
     method, path : str
         With variable parts as ``{name}``.
     name : str
@@ -139,6 +146,7 @@ class Route(Generic[Q, B]):
         Model of each event's data, for a stream of events.
     """
 
+    action: Action
     method: str
     path: str
     name: str
@@ -160,18 +168,6 @@ class Route(Generic[Q, B]):
 
 AnyRoute = Route[Any, Any]
 CONTEXT: Final = web.AppKey("context", Context)
-
-
-def handler_of(route: AnyRoute) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    """Make the server's handler of a row: read the request, then call."""
-
-    async def handle(request: web.Request) -> web.StreamResponse:
-        query = read_query(request, route.query)
-        body = await read_body(request, route.body)
-        context = request.app[CONTEXT]
-        return await route.handler(Call(request=request, context=context, query=query, body=body))
-
-    return handle
 
 
 def read_query(request: web.Request, model: type[Q]) -> Q:

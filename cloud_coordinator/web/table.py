@@ -6,7 +6,9 @@ The application and the OpenAPI document are both made from it.
 from collections.abc import Mapping
 from typing import Final
 
+from cloud_coordinator.access.permissions import Action
 from cloud_coordinator.web import awards, control, evidence, live, memory, pages, reads
+from cloud_coordinator.web.access_table import ACCESS_ROUTES
 from cloud_coordinator.web.award_models import (
     AwardBody,
     CommandBody,
@@ -39,10 +41,15 @@ from cloud_coordinator.web.models import (
 )
 from cloud_coordinator.web.pages import LanguageQuery
 from cloud_coordinator.web.paging import Page, PageQuery
+from cloud_coordinator.web.people_table import PEOPLE
 from cloud_coordinator.web.problems import Kind
 from cloud_coordinator.web.routing import JSON, Answer, AnyRoute, NoFields, Route
 
 HTML: Final = "text/html"
+_PAGE: Final[Mapping[int, Answer]] = {
+    200: Answer(description="A page.", media={HTML: None}),
+    401: Answer(description="The log-in page.", media={HTML: None}),
+}
 STORE_READ: Final = (Kind.STORE, Kind.BUSY)
 
 
@@ -55,6 +62,7 @@ _FLEET: Final[tuple[AnyRoute, ...]] = (
         method="GET",
         path="/api/v1/sites",
         name="listSites",
+        action=Action.VIEW_SITES,
         summary="Sites as last heard, by id.",
         summary_ja="サイト一覧（最新の受信値）",
         handler=reads.list_sites,
@@ -67,6 +75,7 @@ _FLEET: Final[tuple[AnyRoute, ...]] = (
         method="GET",
         path="/api/v1/sites/{site_id}",
         name="showSite",
+        action=Action.VIEW_SITES,
         summary="One site with its resources.",
         summary_ja="サイトの詳細とリソース",
         handler=reads.show_site,
@@ -79,6 +88,7 @@ _FLEET: Final[tuple[AnyRoute, ...]] = (
         method="GET",
         path="/api/v1/resources",
         name="listResources",
+        action=Action.VIEW_SITES,
         summary="Resources of all sites or of one, with their latest values.",
         summary_ja="リソース一覧（最新値）",
         handler=reads.list_resources,
@@ -91,6 +101,7 @@ _FLEET: Final[tuple[AnyRoute, ...]] = (
         method="GET",
         path="/api/v1/fleet/characteristics",
         name="listCharacteristics",
+        action=Action.VIEW_MEMORY,
         summary="Delay, gain, reliability, efficiency and wear as learned from awards.",
         summary_ja="学習した特性一覧（遅れ・応答率・信頼度・効率・劣化費用）",
         handler=memory.list_characteristics,
@@ -105,6 +116,7 @@ _OBLIGATIONS: Final[tuple[AnyRoute, ...]] = (
         method="GET",
         path="/api/v1/obligations",
         name="listObligations",
+        action=Action.VIEW_AWARDS,
         summary="Awards, by start.",
         summary_ja="約定（供出義務）一覧",
         handler=awards.list_obligations,
@@ -116,6 +128,7 @@ _OBLIGATIONS: Final[tuple[AnyRoute, ...]] = (
         method="POST",
         path="/api/v1/obligations",
         name="postObligation",
+        action=Action.PLACE_AWARD,
         summary="Take an award. The same award again changes nothing and answers 200.",
         summary_ja="約定の登録（同じ内容の再送は何も変えません）",
         handler=awards.post_obligation,
@@ -131,6 +144,7 @@ _OBLIGATIONS: Final[tuple[AnyRoute, ...]] = (
         method="GET",
         path="/api/v1/obligations/{obligation_id}",
         name="showObligation",
+        action=Action.VIEW_AWARDS,
         summary="One award with its sites' parts.",
         summary_ja="約定の詳細とサイト配分",
         handler=awards.show_obligation,
@@ -142,6 +156,7 @@ _OBLIGATIONS: Final[tuple[AnyRoute, ...]] = (
         method="POST",
         path="/api/v1/obligations/{obligation_id}/commands",
         name="postCommand",
+        action=Action.COMMAND_AWARD,
         summary="Take a command of the system operator; it is in force until the next.",
         summary_ja="指令の登録（次の指令まで有効）",
         handler=awards.post_command,
@@ -157,6 +172,7 @@ _OBLIGATIONS: Final[tuple[AnyRoute, ...]] = (
         method="GET",
         path="/api/v1/obligations/{obligation_id}/delivery",
         name="showDelivery",
+        action=Action.VIEW_AWARDS,
         summary="Promised against delivered power per second and site, from the store.",
         summary_ja="指令と供出の毎秒の実績（保存データ）",
         handler=awards.show_delivery,
@@ -171,6 +187,7 @@ _OBLIGATIONS: Final[tuple[AnyRoute, ...]] = (
         method="GET",
         path="/api/v1/obligations/{obligation_id}/statement",
         name="showStatement",
+        action=Action.VIEW_SETTLEMENT,
         summary="The settlement of an award by what the store holds now.",
         summary_ja="精算書（現在の保存データによる）",
         handler=awards.show_statement,
@@ -183,6 +200,7 @@ _OBLIGATIONS: Final[tuple[AnyRoute, ...]] = (
         method="GET",
         path="/api/v1/awards/{obligation_id}/certificate",
         name="showCertificate",
+        action=Action.VIEW_AWARDS,
         summary="What an award's commitments hold against; `vpp certificate verify` checks it.",
         summary_ja="約定の証明書（どこまでの停止に耐えるか）",
         handler=evidence.show_certificate,
@@ -195,6 +213,7 @@ _OBLIGATIONS: Final[tuple[AnyRoute, ...]] = (
         method="GET",
         path="/api/v1/sites/{site_id}/explanation",
         name="showExplanation",
+        action=Action.VIEW_EVIDENCE,
         summary="A site's share of one second, recomputed from what is stored.",
         summary_ja="ある1秒のサイト配分の根拠（保存データから再計算）",
         handler=evidence.show_explanation,
@@ -209,6 +228,7 @@ _CONTROL: Final[tuple[AnyRoute, ...]] = (
         method="POST",
         path="/api/v1/control/optimize",
         name="optimizeControl",
+        action=Action.PLAN_CONTROL,
         summary="Decide commands for a target time. Advice: it is recorded, nothing is sent.",
         summary_ja="リアルタイム制御最適化の実行（計画のみ。送信はしません）",
         handler=control.optimize,
@@ -223,6 +243,7 @@ _RECORD: Final[tuple[AnyRoute, ...]] = (
         method="GET",
         path="/api/v1/events",
         name="listEvents",
+        action=Action.VIEW_EVENTS,
         summary="Events of sites and of the coordinator, newest first.",
         summary_ja="イベント一覧（新しい順）",
         handler=reads.list_events,
@@ -235,6 +256,7 @@ _RECORD: Final[tuple[AnyRoute, ...]] = (
         method="GET",
         path="/api/v1/telemetry/accounting",
         name="listAccounts",
+        action=Action.VIEW_EVENTS,
         summary="What the store holds of each site's telemetry: counted, not estimated.",
         summary_ja="テレメトリの保存件数（欠測・重複）",
         handler=reads.list_accounts,
@@ -247,6 +269,7 @@ _RECORD: Final[tuple[AnyRoute, ...]] = (
         method="GET",
         path="/api/v1/live",
         name="watch",
+        action=Action.VIEW_LIVE,
         summary="The present at 1 Hz as server-sent events named live, or one snapshot.",
         summary_ja="現在値（毎秒のイベントストリーム）",
         handler=live.watch,
@@ -264,6 +287,7 @@ _RECORD: Final[tuple[AnyRoute, ...]] = (
         method="GET",
         path="/healthz",
         name="showHealth",
+        action=Action.VIEW_PUBLIC,
         summary="What is up.",
         summary_ja="稼働状態",
         handler=reads.show_health,
@@ -280,6 +304,7 @@ _PAGES: Final[tuple[AnyRoute, ...]] = (
         method="GET",
         path="/openapi.json",
         name="showDocument",
+        action=Action.VIEW_PAGES,
         summary="This document.",
         summary_ja="このAPIのOpenAPI文書",
         handler=pages.show_document,
@@ -291,28 +316,31 @@ _PAGES: Final[tuple[AnyRoute, ...]] = (
         method="GET",
         path="/docs",
         name="showDocs",
+        action=Action.VIEW_PAGES,
         summary="This document for people.",
         summary_ja="APIの説明ページ",
         handler=pages.show_docs,
         query=LanguageQuery,
         body=NoFields,
-        answers={200: Answer(description="A page.", media={HTML: None})},
+        answers=_PAGE,
     ),
     Route(
         method="GET",
         path="/",
         name="showPage",
+        action=Action.VIEW_PAGES,
         summary="The live page.",
         summary_ja="監視画面",
         handler=pages.show_page,
         query=LanguageQuery,
         body=NoFields,
-        answers={200: Answer(description="A page.", media={HTML: None})},
+        answers=_PAGE,
     ),
     Route(
         method="GET",
         path="/assets/{name}",
         name="showAsset",
+        action=Action.VIEW_PUBLIC,
         summary="A file of the pages.",
         summary_ja="画面のファイル",
         handler=pages.show_asset,
@@ -327,4 +355,12 @@ _PAGES: Final[tuple[AnyRoute, ...]] = (
     ),
 )
 
-ROUTES: Final[tuple[AnyRoute, ...]] = (*_FLEET, *_OBLIGATIONS, *_CONTROL, *_RECORD, *_PAGES)
+ROUTES: Final[tuple[AnyRoute, ...]] = (
+    *_FLEET,
+    *_OBLIGATIONS,
+    *_CONTROL,
+    *PEOPLE,
+    *_RECORD,
+    *ACCESS_ROUTES,
+    *_PAGES,
+)

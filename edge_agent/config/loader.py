@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from edge_agent.config.addresses import group_address, interface_address, node_address
 from edge_agent.config.devices import at, checked_devices
 from edge_agent.config.explain import first_problem
-from edge_agent.config.local_sections import ieee2030_5_server, openadr_vtn
+from edge_agent.config.local_sections import ieee2030_5_server, openadr_vtn, page
 from edge_agent.config.northbound_sections import ieee2030_5_client, openadr_ven
 from edge_agent.config.schema import (
     BacnetSection,
@@ -114,6 +114,8 @@ def _site(site_file: SiteFile, folder: Path) -> SiteConfig:
         journal=JournalConfig(**site_file.journal.model_dump()),
         pv_peak_w=pv_peak_w,
         forecast_model=_forecast_model(site_file.forecast, folder),
+        page=page(site_file.page, folder),
+        identity_dir=_identity_dir(site_file, folder),
         devices=devices,
     )
 
@@ -202,3 +204,13 @@ def _broker(index: int, url: str) -> Broker:
     return Broker(
         host=parts.hostname, port=port or _PORTS[parts.scheme], tls=parts.scheme == "mqtts"
     )
+
+
+def _identity_dir(site_file: SiteFile, folder: Path) -> Path | None:
+    """Folder of the identity; every broker must be one of TLS then."""
+    if site_file.identity is None:
+        return None
+    for i, url in enumerate(site_file.link.brokers):
+        if not url.startswith("mqtts://"):
+            raise ConfigError(f"link.brokers[{i}]: {url!r}: with an identity, use mqtts://")
+    return folder / site_file.identity.folder

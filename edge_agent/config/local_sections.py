@@ -10,10 +10,11 @@ from edge_agent.config.devices import at
 from edge_agent.config.local_servers import (
     Ieee2030_5ServerConfig,
     OpenAdrVtnConfig,
+    PageConfig,
     ServerFiles,
 )
 from edge_agent.config.northbound_sections import checked_pin
-from edge_agent.config.schema import Ieee2030_5ServerSection, OpenAdrVtnSection
+from edge_agent.config.schema import Ieee2030_5ServerSection, OpenAdrVtnSection, PageSection
 from protocols.vocabulary.errors import ConfigError
 
 
@@ -58,6 +59,24 @@ def openadr_vtn(section: OpenAdrVtnSection | None, folder: Path) -> OpenAdrVtnCo
         vtn_id=section.vtn_id,
         tls=_files(name, files, folder) if files else None,
         signs=section.signed,
+    )
+
+
+def page(section: PageSection | None, folder: Path) -> PageConfig | None:
+    """Check ``[page]``; raises as :func:`ieee2030_5_server`."""
+    if section is None:
+        return None
+    if (section.certificate is None) != (section.key is None):
+        raise ConfigError("page.key: TLS needs certificate and key, both or neither")
+    address = at("page.address", lambda: node_address(section.address))
+    if section.certificate is None and not address.startswith("127."):
+        raise ConfigError(f"page.certificate: is missing; {address} is not the gateway itself")
+    return PageConfig(
+        address=address,
+        port=section.port,
+        pin_file=folder / section.pin_file,
+        certificate=None if section.certificate is None else folder / section.certificate,
+        key=None if section.key is None else folder / section.key,
     )
 
 

@@ -22,6 +22,29 @@ class ServerFiles:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PageConfig:
+    """The gateway's own page for people at the site.
+
+    Attributes
+    ----------
+    address : str
+        IPv4 address it listens at.
+    port : int
+        TCP port.
+    pin_file : Path
+        Holds the PIN that each action asks for; nobody but its owner may read it.
+    certificate, key : Path or None
+        PEM files; needed for any address but the gateway's own loopback.
+    """
+
+    address: str
+    port: int
+    pin_file: Path
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ieee2030_5ServerConfig:  # noqa: N801 - the standard's own number
     """The gateway's own server that inverters and batteries call.
 

@@ -189,6 +189,22 @@ class DeviceSection(_Section):
     parent: str | None = None
 
 
+class PageSection(_Section):
+    """``[page]``: the gateway's own page; beyond the gateway itself it needs TLS."""
+
+    address: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 8071
+    pin_file: str
+    certificate: str | None = None
+    key: str | None = None
+
+
+class IdentitySection(_Section):
+    """``[identity]``: the folder that provisioning fills; TLS and signatures are demanded then."""
+
+    folder: str = "identity"
+
+
 class SiteFile(_Section):
     """The whole file."""
 
@@ -210,4 +226,6 @@ class SiteFile(_Section):
     pv: PvSection | None = None
     forecast: ForecastSection | None = None
     journal: JournalSection = JournalSection()
+    page: PageSection | None = None
+    identity: IdentitySection | None = None
     devices: Annotated[list[DeviceSection], Field(min_length=1, max_length=500)]

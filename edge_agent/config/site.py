@@ -8,7 +8,7 @@ grid); prices in JPY.
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_agent.config.local_servers import Ieee2030_5ServerConfig, OpenAdrVtnConfig
+from edge_agent.config.local_servers import Ieee2030_5ServerConfig, OpenAdrVtnConfig, PageConfig
 from edge_agent.config.northbound import Ieee2030_5ClientConfig, OpenAdrVenConfig
 from protocols.vocabulary.identifiers import ResourceId, SiteId, ZoneId
 from protocols.vocabulary.resource import ResourceKind
@@ -266,6 +266,10 @@ class SiteConfig:
         Sections of protocols; None where the file has none, and then no such device either.
     ieee2030_5_client, openadr_ven
         Sections of northbound clients; None where the file has none.
+    page : PageConfig or None
+        Section of the gateway's own page; None: there is none.
+    identity_dir : Path or None
+        Folder of keys and certificate; None: plain and unsigned, for a test's own broker.
     modbus : ModbusConfig
         Section of Modbus.
     pv_peak_w : float
@@ -296,6 +300,8 @@ class SiteConfig:
     openadr_vtn: OpenAdrVtnConfig | None = None
     ieee2030_5_client: Ieee2030_5ClientConfig | None = None
     openadr_ven: OpenAdrVenConfig | None = None
+    page: PageConfig | None = None
+    identity_dir: Path | None = None
 
     @property
     def meter(self) -> DeviceConfig:

@@ -21,6 +21,7 @@ from edge_agent.cycle.arrivals import take
 from edge_agent.cycle.ending import let_go
 from edge_agent.cycle.frames import Frames
 from edge_agent.cycle.framing import bindings_of, layout_after, power_points
+from edge_agent.cycle.hand import HandOrder, take_hand
 from edge_agent.cycle.health import Health, Look, examine
 from edge_agent.cycle.memory import HeldMemory, changed_state
 from edge_agent.cycle.obligations import Receipt
@@ -169,8 +170,9 @@ class Agent:
         steps = Steps(self._parts.clock)
         for point_id, measurement in await self._parts.driver.read(READ_DEADLINE_S):
             self._parts.latest.update(point_id, measurement)
+        by_hand = await asyncio.to_thread(self._parts.hand.take)
         steps.done("read")
-        second = self._freeze(slot_s)
+        second = self._freeze(slot_s, by_hand)
         steps.done("freeze")
         forecast_w = self._parts.advice.uncontrolled_w(second.now)
         steps.done("predict")
@@ -207,7 +209,7 @@ class Agent:
         steps.done("write")
         self._conclude(second, answer, steps)
 
-    def _freeze(self, slot_s: int) -> Second:
+    def _freeze(self, slot_s: int, by_hand: tuple[HandOrder, ...]) -> Second:
         clock, memory = self._parts.clock, self._held.memory
         now = clock.now()
         taken = take(
@@ -215,6 +217,9 @@ class Agent:
             self._parts.inbox.drain(now),
             durable=self._parts.link.take_durable(),
             now=now,
+        )
+        hand = take_hand(
+            taken.memory.hand, by_hand, resources=self._parts.driver.resources(), now=now
         )
         image = freeze(
             self._parts.latest,
@@ -230,6 +235,7 @@ class Agent:
             slot_s=slot_s,
             guards=self._parts.inbox.memory,
             plan=plan or taken.memory.plan,
+            hand=hand.memory,
         )
         bindings = bindings_of(self._parts.config, self._parts.driver.resources())
         updated = replace(updated, layout=layout_after(updated.layout, bindings))
@@ -245,6 +251,7 @@ class Agent:
             mode=ModeDecision(mode=memory.control.mode, changed=False, reason=""),
             primary=self._primary.report(),
             ordered=now_ordered,
+            hand=hand,
         )
 
     def _constrain(self, second: Second) -> Second:
@@ -253,7 +260,8 @@ class Agent:
             now_ns=second.image.monotonic_ns,
             wall_ns=unix_ns(second.now),
             heard_ns=self._parts.link.health.heard_ns,
-            stop=second.taken.memory.stopped,
+            override_left_s=second.hand.memory.left_s(second.now),
+            stop=second.taken.memory.stopped or bool(second.hand.memory.safe_by),
         )
         self._health, mode_inputs = examine(
             self._health, look, image=second.image, frame=second.frame, thresholds=THRESHOLDS
@@ -285,6 +293,8 @@ class Agent:
         self._held.memory = self._committed = memory
         self._frame_journaled = second.frame_id
         self._parts.orders.tell(answer, notes, reports)
+        if second.hand.answers:
+            await asyncio.to_thread(self._parts.hand.answer, second.hand.answers)
         self._happened, self._receipts = list(told), []
         self._parts.link.journaled(
             {
@@ -325,6 +335,7 @@ class Agent:
             changes += heard
         logged = self._primary_log.second(answer.inputs, self._primary.grant)
         self._happened += [*told, *changes, *logged]
+        self._happened += [*second.taken.happened, *second.hand.happened]
         happened = list(self._happened)
         drafts = outcome_drafts(ended, cycle)
         if memory.layout is not self._committed.layout:

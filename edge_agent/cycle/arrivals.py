@@ -3,16 +3,22 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 from edge_agent.control.inputs import HeldSignal
+from edge_agent.cycle.hand import HandKind, HandMemory, HandOrder, refusal, take_hand
 from edge_agent.cycle.memory import AgentMemory
 from edge_agent.cycle.obligations import Receipt, cancel, take_commitments
+from edge_agent.cycle.record import Happened
 from edge_agent.link.inbox import Arrived
 from protocols.link.fencing import Refusal
 from protocols.link.messages import Command, Plain, Stream
-from protocols.vocabulary.identifiers import ObligationId
+from protocols.vocabulary.identifiers import ObligationId, ResourceId
 from protocols.vocabulary.intervals import Interval, utc_from_seconds
 from protocols.vocabulary.obligation import Service
+
+_BY_HAND: Final = {"override": HandKind.OVERRIDE, "release": HandKind.RELEASE}
+"""Commands of operators that are a person's hand; the validity has been judged by the link."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +44,15 @@ class Taken:
     trouble : str or None
         Why signals are refused or messages were dropped; empty once a signal is admitted again;
         None when nothing came that tells.
+    happened : tuple of Happened
+        What the coordinator's operators did by hand.
     """
 
     memory: AgentMemory
     receipts: tuple[Receipt, ...]
     offers: tuple[OfferWanted, ...]
     trouble: str | None = None
+    happened: tuple[Happened, ...] = ()
 
 
 def take(
@@ -64,15 +73,19 @@ def take(
     """
     commitments, receipts = take_commitments(memory.commitments, arrived.judged, now)
     answers, offers = list(receipts), []
-    stopped = memory.stopped
+    stopped, hand = memory.stopped, memory.hand
+    happened: list[Happened] = []
     for judged in arrived.judged:
         if judged.command is None:
             continue
-        reason = _refusal(judged.command, judged.refusal)
+        reason = _refusal(judged.command, judged.refusal, memory=memory, now=now)
         if not reason:
             kind = judged.command.kind
             if kind in {"stop", "resume"}:
                 stopped = kind == "stop"
+            elif kind in _BY_HAND:
+                hand, told = _by_hand(judged.command, hand, memory=memory, now=now)
+                happened += told
             elif kind == "cancel":
                 name = ObligationId(str(judged.command.payload["obligation_id"]))
                 commitments, _ = cancel(commitments, name)
@@ -90,11 +103,13 @@ def take(
             commitments=commitments,
             signal=signal,
             stopped=stopped,
+            hand=hand,
             durable={**memory.durable, **durable} if durable else memory.durable,
         ),
         receipts=tuple(answers),
         offers=tuple(offers),
         trouble=_trouble(arrived),
+        happened=tuple(happened),
     )
 
 
@@ -108,17 +123,57 @@ def _trouble(arrived: Arrived) -> str | None:
     return None if arrived.signal is None else ""
 
 
-def _refusal(command: Command, refusal: Refusal | None) -> str:
+def _refusal(
+    command: Command, refused: Refusal | None, *, memory: AgentMemory, now: datetime
+) -> str:
     """Why a command is not carried out; empty if it is."""
-    if refusal is not None:
-        return refusal.value
+    if refused is not None:
+        return refused.value
     if command.kind in {"stop", "resume"}:
         return ""
     if command.kind == "cancel":
         return "" if isinstance(command.payload.get("obligation_id"), str) else "malformed"
+    if command.kind in _BY_HAND:
+        order = _hand_order(command, now)
+        known = {one.resource_id: one for one in memory.layout.resources}
+        return "malformed" if order is None else refusal(order, known, now)
     if command.kind == "offer":
         return "" if _readable_offer(command.payload) else "malformed"
     return "unknown-kind"
+
+
+def _by_hand(
+    command: Command, hand: HandMemory, *, memory: AgentMemory, now: datetime
+) -> tuple[HandMemory, tuple[Happened, ...]]:
+    """Do what an operator ordered; it was found well before."""
+    order = _hand_order(command, now)
+    assert order is not None, "checked by _refusal"
+    taken = take_hand(hand, [order], resources=memory.layout.resources, now=now)
+    return taken.memory, taken.happened
+
+
+def _hand_order(command: Command, now: datetime) -> HandOrder | None:
+    """Read an operator's override or release; None if it cannot be read."""
+    payload = command.payload
+    name, by, power_w = payload.get("resource_id"), payload.get("by"), payload.get("power_w")
+    until_s, reason = payload.get("until_s"), payload.get("reason", "")
+    if not (isinstance(by, str) and isinstance(reason, str) and isinstance(name, str | None)):
+        return None
+    if not (isinstance(power_w, float | None) and isinstance(until_s, int | None)):
+        return None
+    if until_s is not None and not 0 <= until_s < 1 << 33:
+        return None
+    return HandOrder(
+        order_id=f"command-{command.sequence}",
+        kind=_BY_HAND[command.kind],
+        by=by,
+        reason=reason,
+        given_at=now,
+        resource_id=None if name is None else ResourceId(name),
+        power_w=power_w,
+        until=None if until_s is None else utc_from_seconds(until_s),
+        is_remote=True,
+    )
 
 
 def _readable_offer(payload: Mapping[str, Plain]) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from edge_agent.config.site import SiteConfig
 from edge_agent.control.inputs import Binding, Frame
 from edge_agent.control.plain import digest_of, pack_frame
-from edge_agent.cycle.framing import frame_of
+from edge_agent.cycle.framing import frame_of, stopped_at_the_site
 from edge_agent.cycle.grid_orders import Ordered, tariff_under
 from edge_agent.cycle.memory import AgentMemory
 from edge_agent.cycle.primary_members import named_members
@@ -45,7 +45,8 @@ class Frames:
         now_ordered : Ordered
             What the grid orders now.
         """
-        made_of = (bindings, memory.stopped, now_ordered.substance)
+        hand = memory.hand
+        made_of = (bindings, memory.stopped, hand.overrides, hand.safe_by, now_ordered.substance)
         if self._frame is not None and self._made_of == made_of:
             frame, _ = self._frame
             if frame.commitments is memory.commitments:
@@ -55,11 +56,13 @@ class Frames:
             bindings,
             specs=self._specs,
             commitments=memory.commitments,
-            stop=memory.stopped,
+            stop=memory.stopped or bool(hand.safe_by),
         )
+        if hand.safe_by and not memory.stopped:
+            frame = replace(frame, limits=stopped_at_the_site(frame.limits, hand.safe_by))
         frame = replace(
             frame,
-            limits=(*frame.limits, *now_ordered.limits),
+            limits=(*frame.limits, *now_ordered.limits, *hand.limits()),
             tariff=tariff_under(frame.tariff, now_ordered.meant.prices),
             primary_members=self._primary_members,
             meter_orders=now_ordered.meter_orders or None,

@@ -13,6 +13,7 @@ from protocols.templates.bacnet import BacnetWire
 from protocols.templates.catalogue import template_of
 from protocols.vocabulary.commitment import Commitment
 from protocols.vocabulary.identifiers import PointId
+from protocols.vocabulary.obligation import Authority
 from protocols.vocabulary.resource import Capability, Resource, ResourceKind
 
 
@@ -79,6 +80,16 @@ def limits_of(config: SiteConfig, bindings: Sequence[Binding], *, stop: bool) ->
     moving = [one.resource for one in bindings if not is_sink(one)]
     stopped = emergency_stop(moving, source="coordinator")
     return (*limits, *stopped)
+
+
+def stopped_at_the_site(limits: Sequence[Limit], by: str) -> tuple[Limit, ...]:
+    """Say of an emergency stop that it was given at the gateway, and by whom."""
+    return tuple(
+        replace(limit, source=f"technician {by}")
+        if limit.authority is Authority.EMERGENCY_STOP
+        else limit
+        for limit in limits
+    )
 
 
 def frame_of(

@@ -15,6 +15,7 @@ from edge_agent.control.plain import pack_plan, pack_state, unpack_plan, unpack_
 from edge_agent.control.plan import Plan
 from edge_agent.control.records import from_plain, microseconds, moment_of, to_plain
 from edge_agent.cycle.grid_orders import OrderNote
+from edge_agent.cycle.hand import HandMemory
 from edge_agent.link.inbox import GuardMemory
 from edge_agent.link.uplink import Holding
 from protocols.link.messages import Layout, Stream
@@ -38,6 +39,7 @@ PLAN: Final = "plan"
 LAYOUT: Final = "layout"
 ORDERS: Final = "orders"
 DURABLE: Final = "durable"
+HAND: Final = "hand"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +70,8 @@ class AgentMemory:
         Durable acknowledgements.
     orders : tuple of OrderNote
         What became of the orders that the grid's clients offer.
+    hand : HandMemory
+        What a person's hand holds.
     """
 
     cycle: int = 0
@@ -82,6 +86,7 @@ class AgentMemory:
     layout: Layout = field(default_factory=lambda: Layout(version=0, resources=()))
     durable: Mapping[Stream, int] = field(default_factory=dict)
     orders: tuple[OrderNote, ...] = ()
+    hand: HandMemory = field(default_factory=HandMemory)
 
 
 class HeldMemory:
@@ -149,6 +154,10 @@ _PACKERS: Final[
         lambda memory: memory.orders,
         lambda memory: _pack([to_plain(OrderNote, note) for note in memory.orders]),
     ),
+    HAND: (
+        lambda memory: memory.hand,
+        lambda memory: _pack(to_plain(HandMemory, memory.hand)),
+    ),
     LAYOUT: (lambda memory: memory.layout, lambda memory: _pack(layout_to_plain(memory.layout))),
     DURABLE: (
         lambda memory: memory.durable,
@@ -208,7 +217,11 @@ def load_memory(state: Callable[[str], bytes | None]) -> AgentMemory:
     if durable := state(DURABLE):
         plain: dict[str, int] = msgpack.unpackb(durable)
         memory = replace(memory, durable={Stream(name): last for name, last in plain.items()})
-    return memory
+    return replace(memory, hand=_hand_of(state(HAND)))
+
+
+def _hand_of(data: bytes | None) -> HandMemory:
+    return from_plain(HandMemory, msgpack.unpackb(data)) if data else HandMemory()
 
 
 def _guards_of(data: bytes) -> GuardMemory:

@@ -1,11 +1,13 @@
 """What the cycle is wired to; made by ``main``, and by scenarios with fakes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from edge_agent.config.site import SiteConfig
 from edge_agent.cycle.advice import Advice
+from edge_agent.cycle.hand import HandOrder
+from edge_agent.cycle.hand_door import NoDoor
 from edge_agent.cycle.site_orders import SiteOrders
 from edge_agent.drivers.port import Driver
 from edge_agent.image.image import LatestValues
@@ -32,6 +34,16 @@ class Beat(Protocol):
         """Say that the cycle is alive."""
 
 
+class Door(Protocol):
+    """Where a person at the gateway gives orders; both calls come from a worker thread."""
+
+    def take(self) -> tuple[HandOrder, ...]:
+        """Return what waits."""
+
+    def answer(self, answers: Mapping[str, str]) -> None:
+        """Tell per order why it is refused; empty if it is done."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentParts:
     """What the cycle is wired to."""
@@ -47,3 +59,4 @@ class AgentParts:
     advice: Advice
     heartbeat: Beat
     orders: SiteOrders
+    hand: Door = field(default_factory=NoDoor)

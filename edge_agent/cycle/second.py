@@ -7,6 +7,7 @@ from edge_agent.control.grant import PrimaryReport
 from edge_agent.control.inputs import Frame
 from edge_agent.cycle.arrivals import Taken
 from edge_agent.cycle.grid_orders import Ordered
+from edge_agent.cycle.hand import HandTaken
 from edge_agent.mode.table import ModeDecision
 from protocols.vocabulary.measurement import ProcessImage
 
@@ -29,6 +30,8 @@ class Second:
         What the primary loop did since the cycle before.
     ordered : Ordered
         What the grid orders.
+    hand : HandTaken
+        What a person at the gateway orders.
     """
 
     slot_s: int
@@ -40,3 +43,4 @@ class Second:
     mode: ModeDecision
     primary: PrimaryReport | None
     ordered: Ordered
+    hand: HandTaken

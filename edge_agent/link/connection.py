@@ -6,6 +6,7 @@ topics and bytes only; what they mean is :mod:`protocols.link`.
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -14,6 +15,7 @@ import aiomqtt
 import structlog
 
 from edge_agent.config.site import Broker
+from protocols.vocabulary.errors import ConfigError
 
 BACKOFF_FIRST_S: Final = 0.3
 BACKOFF_MAX_S: Final = 10.0
@@ -81,9 +83,12 @@ class Connection:
         MQTT keep-alive.
     jitter : callable
         Gives a uniform draw from 0..1.
+    tls : callable or None
+        Makes the TLS context of a new connection, so that a renewed certificate counts from
+        the next one on; None for plain brokers.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  each is one decision of the wiring
         self,
         *,
         client_id: str,
@@ -91,7 +96,9 @@ class Connection:
         topics: ConnectionTopics,
         keepalive_s: int,
         jitter: Callable[[], float],
+        tls: Callable[[], ssl.SSLContext] | None = None,
     ) -> None:
+        self._tls = tls
         self._client_id = client_id
         self._brokers = brokers
         self._topics = topics
@@ -135,7 +142,7 @@ class Connection:
             self._was_up = False
             try:
                 await self._one_connection(broker, peer)
-            except (aiomqtt.MqttError, OSError, TimeoutError) as error:
+            except (aiomqtt.MqttError, OSError, TimeoutError, ConfigError) as error:
                 if self._was_up or attempt == 0:
                     log.warning("link.lost", broker=broker.url, cause=str(error))
             attempt = 0 if self._was_up else attempt + 1
@@ -143,6 +150,7 @@ class Connection:
 
     async def _one_connection(self, broker: Broker, peer: LinkPeer) -> None:
         self._drop.clear()
+        context = self._tls() if self._tls is not None and broker.tls else None
         client = aiomqtt.Client(
             broker.host,
             broker.port,
@@ -152,6 +160,7 @@ class Connection:
             keepalive=self._keepalive_s,
             timeout=CONNECT_TIMEOUT_S,
             max_queued_incoming_messages=INCOMING_MAX,
+            tls_context=context,
             will=aiomqtt.Will(self._topics.will_topic, self._topics.will_payload, qos=0),
         )
         async with client:

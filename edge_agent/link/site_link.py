@@ -14,7 +14,9 @@ import structlog
 
 from edge_agent.link.connection import Connection
 from edge_agent.link.inbox import Inbox
+from edge_agent.link.seals import LinkSeals
 from edge_agent.link.sparing import Sparing
+from protocols.identity.signing import SealRefusal
 from protocols.link.edge_session import EdgeSession
 from protocols.link.messages import (
     Acknowledgement,
@@ -108,6 +110,8 @@ class SiteLink:
         Takes what the cycle must know.
     topics, clock
         Names and time.
+    seals : LinkSeals or None
+        Signatures demanded and made; None on a test's plain link.
     """
 
     def __init__(  # noqa: PLR0913  wiring: each is one collaborator
@@ -119,7 +123,9 @@ class SiteLink:
         inbox: Inbox,
         topics: Topics,
         clock: Clock,
+        seals: LinkSeals | None = None,
     ) -> None:
+        self._seals = seals
         self._connection = connection
         self._session = session
         self._uplink = uplink
@@ -179,7 +185,7 @@ class SiteLink:
         """Read one message; what cannot be read is counted and dropped."""
         now_ns = self._clock.monotonic_ns()
         try:
-            message = decode(parse_topic(topic).kind, payload)
+            message = self._read(topic, payload)
             orders = self._session.receive(message, now_ns)
         except RemoteProtocolError as wrong:
             self._malformed += 1
@@ -194,6 +200,17 @@ class SiteLink:
             return
         self._take(message, self._clock.now())
         self._carry_out(orders)
+
+    def _read(self, topic: str, payload: bytes) -> Message:
+        """Read a message and judge its seal, before anything acts on it."""
+        address = parse_topic(topic)
+        message = decode(address.kind, payload)
+        if self._seals is None:
+            return message
+        believed = self._seals.believed(address, payload, message, moment=self._clock.now())
+        if isinstance(believed, SealRefusal):
+            raise RemoteProtocolError(f"seal: {believed.value}")
+        return believed
 
     def _take(self, message: Message, now: datetime) -> None:
         if isinstance(message, SignalMessage):
@@ -257,7 +274,10 @@ class SiteLink:
     async def _publish(self, kind: TopicKind, messages: list[Message]) -> None:
         topic = self._topics.topic(kind)
         for message in messages:
-            if not await self._connection.publish(topic, encode(message)):
+            data = encode(message)
+            if self._seals is not None:
+                data = self._seals.sealed(kind, message, data)
+            if not await self._connection.publish(topic, data):
                 return
 
     async def _keep_deadlines(self) -> None:

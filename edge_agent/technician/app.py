@@ -20,11 +20,15 @@ from edge_agent.journal.reader import JournalReader
 from edge_agent.technician.devices import app as devices_app
 from edge_agent.technician.doctor import examine_journals, examine_site
 from edge_agent.technician.export import journal_lines
+from edge_agent.technician.hand import override_command, release_command, safe_command
 from edge_agent.technician.history import History
 from edge_agent.technician.logs import configure_logging
 from edge_agent.technician.moments import parse_time
+from edge_agent.technician.page import page_command
 from edge_agent.technician.plain import json_text
 from edge_agent.technician.primary import app as primary_app
+from edge_agent.technician.provision import app as identity_app
+from edge_agent.technician.provision import provision_command
 from edge_agent.technician.replay import Replay, replay
 from edge_agent.technician.screen import (
     print_doctor,
@@ -55,6 +59,18 @@ app = typer.Typer(
 )
 app.add_typer(devices_app, name="devices")
 app.add_typer(primary_app, name="primary")
+app.add_typer(identity_app, name="identity")
+app.command("provision", epilog="Example 例: edge-agent provision --coordinator https://h:8443")(
+    provision_command
+)
+app.command(
+    "override",
+    epilog="Example 例: edge-agent override battery 1500 --for 15",
+    context_settings={"ignore_unknown_options": True},
+)(override_command)
+app.command("release", epilog="Example 例: edge-agent release battery")(release_command)
+app.command("safe", epilog="Example 例: edge-agent safe --reason smoke")(safe_command)
+app.command("page", epilog="Example 例: edge-agent page --config site.toml")(page_command)
 app.command("signals", epilog="Example 例: edge-agent signals --json")(signals_command)
 
 ConfigOption = Annotated[

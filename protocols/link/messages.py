@@ -149,6 +149,8 @@ class Event:
     ``device.lost``, ``device.back``, ``agent.started``, ``agent.stopped``, ``cycle.skipped``,
     ``watchdog.released``, ``order.received``, ``order.started``, ``order.limited``,
     ``order.ended``, ``order.refused`` (what became of an order by IEEE 2030.5 or OpenADR),
+    ``override.set``, ``override.ended``, ``override.refused``, ``safe.entered``, ``safe.left``
+    (a person's hand),
     ``primary.logged`` (one a second while primary reserve is given; one a
     minute is whole, the others tell ``changes`` from that of the second ``since``).
     A receipt is given again each time its message arrives again.
@@ -192,7 +194,9 @@ class Command:
     """``dn/cmd``: override, stop or configuration for one site.
 
     Kinds: ``stop``, ``resume``, ``offer`` (please commit a curve for the interval in the
-    payload: ``start_s``, ``end_s`` Unix seconds, ``service``), ``cancel`` (``obligation_id``).
+    payload: ``start_s``, ``end_s`` Unix seconds, ``service``), ``cancel`` (``obligation_id``),
+    ``override`` (``resource_id``, ``power_w``, ``until_s``, ``by``, ``reason``), ``release``
+    (``resource_id`` or none for all, ``by``, ``reason``).
     Re-sent until an event receipts its sequence.
     """
 

@@ -1,8 +1,12 @@
 """The way down to all sites: over the link, or in the protocol of an aggregator."""
 
+from collections.abc import Mapping
+from datetime import timedelta
+
 from cloud_coordinator.gateway.aggregators.site import AggregatorSite
-from cloud_coordinator.services.ports import Downlink
+from cloud_coordinator.services.people_ports import FleetDownlink
 from cloud_coordinator.services.records import OfferRequest
+from protocols.link.messages import Plain
 from protocols.vocabulary.commitment import Commitment
 from protocols.vocabulary.identifiers import SiteId
 from protocols.vocabulary.offer import DispatchSignal
@@ -13,11 +17,11 @@ class Switchboard:
 
     Parameters
     ----------
-    link : Downlink
+    link : FleetDownlink
         To sites with a gateway of ours.
     """
 
-    def __init__(self, link: Downlink) -> None:
+    def __init__(self, link: FleetDownlink) -> None:
         self._link = link
         self._sites: dict[SiteId, AggregatorSite] = {}
 
@@ -40,6 +44,14 @@ class Switchboard:
             self._link.request_offer(request)
         else:
             site.want(request)
+
+    def send_command(
+        self, site_id: SiteId, kind: str, payload: Mapping[str, Plain], *, valid: timedelta
+    ) -> bool:
+        """Send a command to a site; an aggregator's protocol has no word for it."""
+        if site_id in self._sites:
+            return False
+        return self._link.send_command(site_id, kind, payload, valid=valid)
 
     def send_signal(self, signal: DispatchSignal) -> None:
         """Broadcast to the zone."""

@@ -1,0 +1,1 @@
+"""Rules that watch the fleet, and the alerts they raise. Pure."""

@@ -1,0 +1,1 @@
+"""The coordinator's certificate authority: files, issue, renewal, revocation."""

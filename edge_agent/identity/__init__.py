@@ -1,0 +1,1 @@
+"""The gateway's own identity: keys that never leave it, its certificate, whom it trusts."""
