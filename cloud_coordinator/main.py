@@ -21,7 +21,6 @@ from typing import Annotated, Final
 
 import structlog
 import typer
-from aiohttp import web
 
 from cloud_coordinator.allocation.engines import kernel_absence
 from cloud_coordinator.gateway.aggregators.files import (
@@ -32,12 +31,17 @@ from cloud_coordinator.gateway.aggregators.files import (
 from cloud_coordinator.gateway.aggregators.servers import AggregatorServers, ServerPorts
 from cloud_coordinator.gateway.aggregators.site import SitePorts
 from cloud_coordinator.gateway.aggregators.switchboard import Switchboard
-from cloud_coordinator.gateway.broker import EmbeddedBroker
 from cloud_coordinator.gateway.broker_config import BrokerSettings
-from cloud_coordinator.gateway.bus import Bus
 from cloud_coordinator.gateway.common_causes import read_policy
-from cloud_coordinator.gateway.connect import connect_bus
 from cloud_coordinator.gateway.cycle_log import CycleLog, CyclePorts
+from cloud_coordinator.gateway.exchanges.trading_service import (
+    MarketFile,
+    ServicePorts,
+    read_market_file,
+    trade,
+)
+from cloud_coordinator.gateway.half_hours import keep_half_hours
+from cloud_coordinator.gateway.joining import join_bus
 from cloud_coordinator.gateway.link import LinkGateway
 from cloud_coordinator.gateway.link_ports import LinkPorts
 from cloud_coordinator.gateway.openadr_ven.ven_file import VenFile, read_ven_files
@@ -56,22 +60,25 @@ from cloud_coordinator.process import (
 )
 from cloud_coordinator.services.assurance import AWARD_PROBABILITY, AssurancePolicy
 from cloud_coordinator.services.coordinator import Conduct, Coordinator, Stores
+from cloud_coordinator.services.half_hours import HalfHourRows, HalfHourStores
+from cloud_coordinator.services.queries import Queries
 from cloud_coordinator.store.database import DataDirectory
 from cloud_coordinator.store.event_history import learning_ports
 from cloud_coordinator.store.history import History
+from cloud_coordinator.store.market_days import MarketDays
 from cloud_coordinator.store.record_table import RecordTable
 from cloud_coordinator.store.registry import Registry
+from cloud_coordinator.store.submissions import SubmissionTable
 from cloud_coordinator.store.telemetry import TelemetrySettings, TelemetryStore
 from cloud_coordinator.store.upkeep import keep_up
 from cloud_coordinator.web.app import create_app
-from cloud_coordinator.web.ports import Vitals
+from cloud_coordinator.web.serving import Pulse, serve
 from protocols.link.messages import Stream
 from protocols.vocabulary.errors import VppError
 
 EXIT_BAD_INPUT: Final = 2
 PARTITIONS_LEASE: Final = "partitions"
 """Lease under which one coordinator owns all partitions."""
-WEB_STOP_S: Final = 2.0
 
 _log = structlog.get_logger()
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -91,6 +98,14 @@ class Options:
     cycle_log: Path | None = None
     servers: ServerFiles = NO_SERVERS
     policy: AssurancePolicy = field(default_factory=AssurancePolicy)
+    market: MarketFile | None = None
+
+    @property
+    def own_broker(self) -> BrokerSettings:
+        """How a broker of our own is started."""
+        return BrokerSettings(
+            data_dir=self.data_dir, mqtt_port=self.mqtt_port, binary=self.nats_server
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +118,15 @@ class _Store:
 
     def book(self, name: str) -> RecordTable:
         return RecordTable(self.registry.database, book=name)
+
+    def half_hours(self, queries: Queries) -> HalfHourRows:
+        stores = HalfHourStores(
+            sites=self.registry.sites,
+            history=self.history,
+            rows=MarketDays(self.registry.database),
+            records=self.book("half-hours"),
+        )
+        return HalfHourRows(queries, stores)
 
     def link_ports(self) -> LinkPorts:
         registry = self.registry
@@ -126,6 +150,7 @@ class _Store:
             history=self.history,
             certificates=registry.certificates,
             learning=learning_ports(registry, self.history),
+            publications=registry.publications,
         )
 
 
@@ -145,27 +170,18 @@ def _open_store(options: Options, clock: SystemClock, closing: contextlib.ExitSt
     return _Store(registry=registry, telemetry=telemetry, history=history)
 
 
-async def _open_bus(
-    options: Options, clock: SystemClock, closing: contextlib.AsyncExitStack
-) -> tuple[Bus, EmbeddedBroker | None]:
-    """Connect to the broker, started here unless another one is named."""
-    broker = None
-    url = options.broker
-    if url is None:
-        broker = EmbeddedBroker(
-            BrokerSettings(
-                data_dir=options.data_dir,
-                mqtt_port=options.mqtt_port,
-                binary=options.nats_server,
-            ),
-            clock,
-        )
-        await broker.ensure()
-        closing.push_async_callback(broker.stop)
-        url = broker.url
-    bus = await connect_bus(url)
-    closing.push_async_callback(bus.close)
-    return bus, broker
+def _service_ports(coordinator: Coordinator, store: _Store) -> ServicePorts:
+    """Ports of the trading of days."""
+    registry = store.registry
+    return ServicePorts(
+        records=store.book("market"),
+        submissions=SubmissionTable(registry.database),
+        days=MarketDays(registry.database),
+        events=registry.events,
+        desk=coordinator.awarding,
+        statements=coordinator.queries,
+        clock=SystemClock(),
+    )
 
 
 def _connect_aggregators(
@@ -192,47 +208,6 @@ def _zone_ports(coordinator: Coordinator, store: _Store, name: str) -> ZonePorts
         clock=SystemClock(),
         draw=secrets.token_bytes,
     )
-
-
-async def _serve(
-    application: web.Application, listening: socket.socket, closing: contextlib.AsyncExitStack
-) -> None:
-    """Serve API and page on the open socket."""
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=WEB_STOP_S)
-    await runner.setup()
-    closing.push_async_callback(runner.cleanup)
-    await web.SockSite(runner, listening).start()
-
-
-class _Pulse:
-    """What the program knows of its own health.
-
-    Parameters
-    ----------
-    bus : Bus
-        Asked whether the broker is reached.
-    clock : SystemClock
-        For the age of the last tick.
-    """
-
-    def __init__(self, bus: Bus, clock: SystemClock) -> None:
-        self._bus = bus
-        self._clock = clock
-        self._ticked_ns: int | None = None
-        self._store_up = True
-
-    def ticked(self, *, store_up: bool) -> None:
-        """Note a completed tick, and whether the store took what it wrote."""
-        self._ticked_ns = self._clock.monotonic_ns()
-        self._store_up = store_up
-
-    def vitals(self) -> Vitals:
-        """Answer ``/healthz``."""
-        ticked_ns = self._ticked_ns
-        age_s = None if ticked_ns is None else (self._clock.monotonic_ns() - ticked_ns) / 1e9
-        return Vitals(
-            broker_up=self._bus.statistics.connected, store_up=self._store_up, tick_age_s=age_s
-        )
 
 
 def _say_ready(
@@ -267,7 +242,7 @@ async def run_coordinator(options: Options) -> None:
         listening = listen(options.http_host, options.http_port)
         closing.callback(listening.close)
         store = _open_store(options, clock, closing.enter_context(contextlib.ExitStack()))
-        bus, broker = await _open_bus(options, clock, closing)
+        bus, broker = await join_bus(options.broker, options.own_broker, clock, closing=closing)
         gateway = LinkGateway(
             bus,
             store.link_ports(),
@@ -284,8 +259,8 @@ async def run_coordinator(options: Options) -> None:
         closing.push_async_callback(servers.close)
         coordinator.start()
         await gateway.start(coordinator.intake)
-        pulse = _Pulse(bus, clock)
-        await _serve(create_app(coordinator, vitals=pulse.vitals), listening, closing)
+        pulse = Pulse(lambda: bus.statistics.connected, clock)
+        await serve(create_app(coordinator, vitals=pulse.vitals), listening, closing)
         await servers.open()
         vens = CoordinatorVens(options.vens, partial(_zone_ports, coordinator, store))
         closing.push_async_callback(vens.close)
@@ -298,6 +273,8 @@ async def run_coordinator(options: Options) -> None:
             tick_forever(log or coordinator, clock, pulse),
             *([log.run(coordinator.fleet, gateway.statistics)] if log else []),
             gateway.run(),
+            trade(options.market, _service_ports(coordinator, store)),
+            keep_half_hours(store.half_hours(coordinator.queries), clock),
             keep_up(store.registry, store.telemetry, coordinator.learning),
             *([] if broker is None else [broker.supervise()]),
         ]
@@ -349,6 +326,9 @@ def coordinator(  # noqa: PLR0913  one parameter per command line option
     common_causes: Annotated[
         Path | None, typer.Option(help="File: feeder, vendor, network of sites. 共通要因。")
     ] = None,
+    market: Annotated[
+        Path | None, typer.Option(help="File: trade days by the clock. 市場取引の設定。")
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="More events. 詳細ログ。")] = False,
 ) -> None:
     """Run the coordinator until Ctrl-C (コーディネーターを動かす).
@@ -370,6 +350,7 @@ def coordinator(  # noqa: PLR0913  one parameter per command line option
                 cycle_log=cycle_log,
                 servers=read_server_files(openadr_vtn or (), ieee2030_5),
                 policy=read_policy(award_probability, common_causes),
+                market=None if market is None else read_market_file(market),
             )
         )
     )
