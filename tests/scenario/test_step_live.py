@@ -264,7 +264,7 @@ def test_a_test_that_is_stopped_leaves_no_device_under_its_order(
         assert refused.returncode == 2
         assert f"process {run.pid} speaks with the devices" in refused.stderr
         run.send_signal(number)
-        code = run.wait(60.0)
+        code = run.wait(20.0)
     assert code == (130 if number is signal.SIGINT else -number)
     _until(lambda: not stepped(), 25.0, "the device is let go, by the watchdog or its own timer")
     watchdog = running_pid(site.folder / "data" / "watchdog")
