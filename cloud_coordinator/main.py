@@ -12,7 +12,6 @@ import json
 import os
 import secrets
 import socket
-import ssl
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -22,7 +21,6 @@ from typing import Annotated, Final
 
 import structlog
 import typer
-from aiohttp import web
 
 from cloud_coordinator.allocation.engines import kernel_absence
 from cloud_coordinator.gateway.aggregators.files import (
@@ -33,12 +31,16 @@ from cloud_coordinator.gateway.aggregators.files import (
 from cloud_coordinator.gateway.aggregators.servers import AggregatorServers, ServerPorts
 from cloud_coordinator.gateway.aggregators.site import SitePorts
 from cloud_coordinator.gateway.aggregators.switchboard import Switchboard
-from cloud_coordinator.gateway.broker import EmbeddedBroker
 from cloud_coordinator.gateway.broker_config import BrokerSettings
-from cloud_coordinator.gateway.bus import Bus
 from cloud_coordinator.gateway.common_causes import read_policy
-from cloud_coordinator.gateway.connect import connect_bus
 from cloud_coordinator.gateway.cycle_log import CycleLog, CyclePorts
+from cloud_coordinator.gateway.exchanges.trading_service import (
+    MarketFile,
+    read_market_file,
+    trade,
+)
+from cloud_coordinator.gateway.half_hours import keep_half_hours
+from cloud_coordinator.gateway.joining import join_bus
 from cloud_coordinator.gateway.link import LinkGateway
 from cloud_coordinator.gateway.openadr_ven.ven_file import VenFile, read_ven_files
 from cloud_coordinator.gateway.openadr_ven.vens import CoordinatorVens
@@ -60,14 +62,14 @@ from cloud_coordinator.securing import secure
 from cloud_coordinator.services.assurance import AWARD_PROBABILITY, AssurancePolicy
 from cloud_coordinator.services.coordinator import Conduct, Coordinator
 from cloud_coordinator.store.upkeep import keep_up
+from cloud_coordinator.web.access import open_access
 from cloud_coordinator.web.app import create_app
-from cloud_coordinator.web.ports import Vitals
+from cloud_coordinator.web.serving import Pulse, serve
 from protocols.vocabulary.errors import VppError
 
 EXIT_BAD_INPUT: Final = 2
 PARTITIONS_LEASE: Final = "partitions"
 """Lease under which one coordinator owns all partitions."""
-WEB_STOP_S: Final = 2.0
 
 _log = structlog.get_logger()
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -87,36 +89,18 @@ class Options:
     cycle_log: Path | None = None
     servers: ServerFiles = NO_SERVERS
     policy: AssurancePolicy = field(default_factory=AssurancePolicy)
+    market: MarketFile | None = None
     is_open: bool = False
     identity: Path | None = None
 
-
-async def _open_bus(
-    options: Options,
-    clock: SystemClock,
-    closing: contextlib.AsyncExitStack,
-    *,
-    security: Security | None,
-) -> tuple[Bus, EmbeddedBroker | None]:
-    """Connect to the broker, started here unless another one is named."""
-    broker = None
-    url = options.broker
-    if url is None:
-        broker = EmbeddedBroker(
-            BrokerSettings(
-                data_dir=options.data_dir,
-                mqtt_port=options.mqtt_port,
-                binary=options.nats_server,
-                tls=None if security is None else security.broker_tls,
-            ),
-            clock,
+    def own_broker(self, security: Security | None) -> BrokerSettings:
+        """How a broker of our own is started."""
+        return BrokerSettings(
+            data_dir=self.data_dir,
+            mqtt_port=self.mqtt_port,
+            binary=self.nats_server,
+            tls=None if security is None else security.broker_tls,
         )
-        await broker.ensure()
-        closing.push_async_callback(broker.stop)
-        url = broker.url
-    bus = await connect_bus(url)
-    closing.push_async_callback(bus.close)
-    return bus, broker
 
 
 def _connect_aggregators(
@@ -143,51 +127,6 @@ def _zone_ports(coordinator: Coordinator, store: OpenedStore, name: str) -> Zone
         clock=SystemClock(),
         draw=secrets.token_bytes,
     )
-
-
-async def _serve(
-    application: web.Application,
-    listening: socket.socket,
-    closing: contextlib.AsyncExitStack,
-    *,
-    context: ssl.SSLContext | None,
-) -> None:
-    """Serve API and page on the open socket."""
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=WEB_STOP_S)
-    await runner.setup()
-    closing.push_async_callback(runner.cleanup)
-    await web.SockSite(runner, listening, ssl_context=context).start()
-
-
-class _Pulse:
-    """What the program knows of its own health.
-
-    Parameters
-    ----------
-    bus : Bus
-        Asked whether the broker is reached.
-    clock : SystemClock
-        For the age of the last tick.
-    """
-
-    def __init__(self, bus: Bus, clock: SystemClock) -> None:
-        self._bus = bus
-        self._clock = clock
-        self._ticked_ns: int | None = None
-        self._store_up = True
-
-    def ticked(self, *, store_up: bool) -> None:
-        """Note a completed tick, and whether the store took what it wrote."""
-        self._ticked_ns = self._clock.monotonic_ns()
-        self._store_up = store_up
-
-    def vitals(self) -> Vitals:
-        """Answer ``/healthz``."""
-        ticked_ns = self._ticked_ns
-        age_s = None if ticked_ns is None else (self._clock.monotonic_ns() - ticked_ns) / 1e9
-        return Vitals(
-            broker_up=self._bus.statistics.connected, store_up=self._store_up, tick_age_s=age_s
-        )
 
 
 def _say_ready(
@@ -226,7 +165,9 @@ async def run_coordinator(options: Options) -> None:
         listening = listen(options.http_host, options.http_port)
         closing.callback(listening.close)
         store = open_store(options.data_dir, clock, closing.enter_context(contextlib.ExitStack()))
-        bus, broker = await _open_bus(options, clock, closing, security=security)
+        bus, broker = await join_bus(
+            options.broker, options.own_broker(security), clock, closing=closing
+        )
         epoch = store.registry.epochs.next_epoch(PARTITIONS_LEASE)
         secured = await secure(
             security,
@@ -255,10 +196,15 @@ async def run_coordinator(options: Options) -> None:
         closing.push_async_callback(servers.close)
         coordinator.start()
         await gateway.start(coordinator.intake)
-        pulse = _Pulse(bus, clock)
-        await _serve(
-            create_app(coordinator, vitals=pulse.vitals), listening, closing, context=secured.web
+        pulse = Pulse(lambda: bus.statistics.connected, clock)
+        access = open_access(
+            (store.registry.identities, store.registry.audit),
+            clock,
+            host=options.http_host,
+            is_open=options.is_open,
         )
+        application = create_app(coordinator, vitals=pulse.vitals, access=access)
+        await serve(application, listening, closing, context=secured.web)
         await servers.open()
         vens = CoordinatorVens(options.vens, partial(_zone_ports, coordinator, store))
         closing.push_async_callback(vens.close)
@@ -271,6 +217,8 @@ async def run_coordinator(options: Options) -> None:
             tick_forever(log or coordinator, clock, pulse),
             *([log.run(coordinator.fleet, gateway.statistics)] if log else []),
             gateway.run(),
+            trade(options.market, store.trading(coordinator)),
+            keep_half_hours(store.half_hours(coordinator.queries), clock),
             keep_up(store.registry, store.telemetry, coordinator.learning),
             *([] if broker is None else [broker.supervise()]),
             *secured.jobs(),
@@ -330,6 +278,9 @@ def coordinator(  # noqa: PLR0913  one parameter per command line option
     is_open: Annotated[
         bool, typer.Option("--open", help="Ask nobody who they are. 認証なし（ローカルのみ）。")
     ] = False,
+    market: Annotated[
+        Path | None, typer.Option(help="File: trade days by the clock. 市場取引の設定。")
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="More events. 詳細ログ。")] = False,
 ) -> None:
     """Run the coordinator until Ctrl-C (コーディネーターを動かす).
@@ -353,6 +304,7 @@ def coordinator(  # noqa: PLR0913  one parameter per command line option
                 policy=read_policy(award_probability, common_causes),
                 is_open=is_open,
                 identity=identity,
+                market=None if market is None else read_market_file(market),
             )
         )
     )

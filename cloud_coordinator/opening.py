@@ -5,17 +5,22 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from cloud_coordinator.gateway.exchanges.trading_service import ServicePorts
 from cloud_coordinator.gateway.link_ports import LinkPorts
 from cloud_coordinator.gateway.operators import FILE, Operators, read_operator_file
 from cloud_coordinator.process import SystemClock
-from cloud_coordinator.services.coordinator import Stores
+from cloud_coordinator.services.coordinator import Coordinator, Stores
+from cloud_coordinator.services.half_hours import HalfHourRows, HalfHourStores
 from cloud_coordinator.services.people import PeoplePorts
+from cloud_coordinator.services.queries import Queries
 from cloud_coordinator.services.watched_events import WatchedEvents
 from cloud_coordinator.store.database import DataDirectory
 from cloud_coordinator.store.event_history import learning_ports
 from cloud_coordinator.store.history import History
+from cloud_coordinator.store.market_days import MarketDays
 from cloud_coordinator.store.record_table import RecordTable
 from cloud_coordinator.store.registry import Registry
+from cloud_coordinator.store.submissions import SubmissionTable
 from cloud_coordinator.store.telemetry import TelemetrySettings, TelemetryStore
 from protocols.link.messages import Stream
 
@@ -33,6 +38,29 @@ class OpenedStore:
     def book(self, name: str) -> RecordTable:
         """Return the records of a role."""
         return RecordTable(self.registry.database, book=name)
+
+    def half_hours(self, queries: Queries) -> HalfHourRows:
+        """Return what fills the tables of the half-hours."""
+        stores = HalfHourStores(
+            sites=self.registry.sites,
+            history=self.history,
+            rows=MarketDays(self.registry.database),
+            records=self.book("half-hours"),
+        )
+        return HalfHourRows(queries, stores)
+
+    def trading(self, coordinator: Coordinator) -> ServicePorts:
+        """Return the ports of the trading of days."""
+        registry = self.registry
+        return ServicePorts(
+            records=self.book("market"),
+            submissions=SubmissionTable(registry.database),
+            days=MarketDays(registry.database),
+            events=registry.events,
+            desk=coordinator.awarding,
+            statements=coordinator.queries,
+            clock=SystemClock(),
+        )
 
     def link_ports(self) -> LinkPorts:
         """Return what the link's gateway writes to."""
@@ -58,6 +86,7 @@ class OpenedStore:
             history=self.history,
             certificates=registry.certificates,
             learning=learning_ports(registry, self.history),
+            publications=registry.publications,
             people=PeoplePorts(
                 alerts=registry.alerts, state=self.book("emergency"), operators=self.operators
             ),

@@ -24,6 +24,8 @@ from firmware_sim.bench_cycle import add_cycle
 from firmware_sim.bench_der.command import EPILOG as DER_EPILOG
 from firmware_sim.bench_der.command import der, with_json_value
 from firmware_sim.bench_link import LinkCost, measure_link
+from firmware_sim.bench_optimize import EPILOG as OPTIMIZE_EPILOG
+from firmware_sim.bench_optimize import optimize
 from firmware_sim.demo.machine import describe_machine, describe_versions, machine_line
 from firmware_sim.demo.processes import once
 from firmware_sim.demo.programs import check_programs
@@ -144,6 +146,7 @@ def bench(
 
 _APP.command(epilog=DER_EPILOG)(der)
 _APP.command(epilog=ALLOCATE_EPILOG)(allocate)
+_APP.command(epilog=OPTIMIZE_EPILOG)(optimize)
 add_cycle(_APP, SystemClock())
 
 

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+LATEST = "-latest"
+"""End of the name of a model that learned from everything and was scored on nothing."""
 _FOLDER = Path(__file__).parent / "shipped"
 
 

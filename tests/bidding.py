@@ -1,20 +1,25 @@
 """Questions to bid strategies, small enough to be understood, for tests of several rooms."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import numpy as np
 
+from cloud_coordinator.fleet.characteristics import SITE_KIND, Characteristics
 from cloud_coordinator.market.bids import Bid, Pattern, Source, Venue
 from cloud_coordinator.market.gates import load_exchange_rule
 from cloud_coordinator.market.ledger import Holdings, Store, load_ledger_rule
 from cloud_coordinator.market.rules import STEERING_RULE_SET, load_rule_book
+from cloud_coordinator.services.bidding.capability import Sites
 from cloud_coordinator.services.bidding.port import BidQuestion, Terms
 from cloud_coordinator.services.bidding.risk import RiskCurve
 from cloud_coordinator.services.forecasting import QUANTILES, QuantileForecast
-from protocols.vocabulary.arrays import FloatArray
-from protocols.vocabulary.calendar import SLOTS_A_DAY, Slot, day_slots
+from protocols.vocabulary.arrays import FloatArray, column
+from protocols.vocabulary.calendar import SLOT_S, SLOTS_A_DAY, Slot, day_slots
+from protocols.vocabulary.envelope import Baseline, Envelope
+from protocols.vocabulary.identifiers import ModelId
+from protocols.vocabulary.intervals import Interval
 from protocols.vocabulary.obligation import Service
 
 DAY = date(2026, 7, 22)
@@ -151,4 +156,55 @@ def reserve_bid(
         least_kw=Decimal(kw),
         price_jpy=Decimal("1.50"),
         pattern=PATTERNS[source] if pattern is None else pattern,
+    )
+
+
+def sites_of(
+    power_kw: Sequence[float], *, kept: float = 99.0, missed: float = 1.0, hours: float = 4.0
+) -> Sites:
+    """Sites that kept their word so often, with energy for so many hours."""
+    begin = day_slots(DAY)[0].interval.start
+    day = Interval(start=begin, end=begin + timedelta(days=1))
+    names = tuple(f"site-{at}" for at in range(len(power_kw)))
+    one, zero = np.ones(len(power_kw)), column(np.zeros(SLOTS_A_DAY))
+    return Sites(
+        envelopes=tuple(
+            Envelope(
+                target=name,
+                interval=day,
+                step_s=SLOT_S,
+                power_w_min=column(np.full(SLOTS_A_DAY, -kw * 1e3)),
+                power_w_max=column(np.full(SLOTS_A_DAY, kw * 1e3)),
+                energy_wh_min=column(np.zeros(SLOTS_A_DAY + 1)),
+                energy_wh_max=column(np.full(SLOTS_A_DAY + 1, kw * hours * 1e3)),
+                ramp_w_per_s=kw * 1e3,
+                limited_by="",
+            )
+            for name, kw in zip(names, power_kw, strict=True)
+        ),
+        baselines=tuple(
+            Baseline(
+                target=name,
+                interval=day,
+                step_s=SLOT_S,
+                power_w=zero,
+                method="forecast",
+                computed_at=begin,
+                data_until=begin,
+                model_id=ModelId("plan"),
+            )
+            for name in names
+        ),
+        characteristics=Characteristics(
+            names=names,
+            kinds=(SITE_KIND,) * len(names),
+            delay_s=0.0 * one,
+            gain=0.98 * one,
+            kept=kept * one,
+            missed=missed * one,
+            efficiency=np.nan * one,
+            degradation_jpy_per_kwh=0.0 * one,
+            events=np.full(len(names), 100),
+            discarded_s=np.zeros(len(names), dtype=np.int64),
+        ),
     )

@@ -296,12 +296,22 @@ def _alone(parts: Mapping[Direction, _Part]) -> FloatArray | None:
     return None
 
 
+def _shortfall(missing: list[float], required: list[float], size: float) -> FloatArray:
+    """Tell what is missing from what only rounding left."""
+    return np.array(
+        [
+            lacking if abs(lacking) > NOISE * (abs(wanted) + size) else 0.0
+            for lacking, wanted in zip(missing, required, strict=True)
+        ]
+    )
+
+
 def _merged(asked: _Asked, parts: Mapping[Direction, _Part]) -> Allocation:
     """Put the directions together, in the caller's order and signs."""
     fleet, products, grid = asked.fleet, asked.products, asked.grid
     count = len(products)
     power = _alone(parts)
-    price, delivered = np.empty(count), np.empty(count)
+    price, delivered = [0.0] * count, [0.0] * count  # lists: few products, and arrays cost more
     group_price = np.zeros((2, 0 if grid is None else grid.groups.count))
     relaxed: list[Relaxed] = []
     is_alone = power is not None
@@ -312,9 +322,11 @@ def _merged(asked: _Asked, parts: Mapping[Direction, _Part]) -> Allocation:
         at = [p for p, product in enumerate(products) if product.direction is side]
         answer, order = part.answer, part.groups.order
         into = slice(None) if order is None else order
-        for row, p in enumerate(() if is_alone else at):
-            power[p, into] = answer.power[row] if sign > 0 else -answer.power[row]
-        price[at], delivered[at] = sign * answer.price, sign * answer.delivered
+        for row, p in enumerate(at):
+            if not is_alone:
+                power[p, into] = answer.power[row] if sign > 0 else -answer.power[row]
+            price[p] = sign * float(answer.price[row])
+            delivered[p] = sign * float(answer.delivered[row])
         relaxed += part.relaxed
         if part.groups.count:
             own = answer.node_price[part.groups.parent[1:]] - answer.node_price[1:]
@@ -322,21 +334,21 @@ def _merged(asked: _Asked, parts: Mapping[Direction, _Part]) -> Allocation:
             upper, lower = np.maximum(own, 0.0), np.maximum(-own, 0.0)
             group_price += np.stack([upper, lower] if sign > 0 else [lower, upper])
             relaxed += _widened(part, Direction(sign))
-    required = np.array([product.required_w for product in products], dtype=np.float64)
-    missing = required - delivered
+    required = [product.required_w for product in products]
+    missing = [wanted - given for wanted, given in zip(required, delivered, strict=True)]
     size = sum(float(part.answer.caps.size[0]) for part in parts.values())
-    scale = np.abs(required) + size
-    shortfall = np.where(np.abs(missing) > NOISE * scale, missing, 0.0)
+    shortfall = _shortfall(missing, required, size)
     cost = sum(part.answer.cost for part in parts.values()) / JPY_W_PER_KWH
     gap = sum(part.answer.gap for part in parts.values()) / JPY_W_PER_KWH
-    worth = max(abs(cost), float(np.abs(price) @ np.abs(required)) / JPY_W_PER_KWH)
+    worth = sum(abs(one * wanted) for one, wanted in zip(price, required, strict=True))
+    worth = max(abs(cost), worth / JPY_W_PER_KWH)
     return Allocation(
         power_w=power,
-        multiplier_jpy_per_kwh=price,
+        multiplier_jpy_per_kwh=np.array(price),
         group_multiplier_jpy_per_kwh=group_price,
-        delivered_w=delivered,
+        delivered_w=np.array(delivered),
         shortfall_w=shortfall,
-        residual_w=missing - shortfall,
+        residual_w=np.array(missing) - shortfall,
         relaxed=(*relaxed, *_short(products, shortfall)),
         cost_jpy_per_h=cost,
         gap_jpy_per_h=gap,

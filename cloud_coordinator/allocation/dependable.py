@@ -11,9 +11,11 @@ from typing import Final
 import numpy as np
 
 from cloud_coordinator.allocation.allocate import Grid, allocate
-from cloud_coordinator.allocation.outcome import Allocation
+from cloud_coordinator.allocation.outcome import Allocation, Relaxed
 from cloud_coordinator.allocation.problem import AllocationInputError, FleetColumns, Product
 from cloud_coordinator.allocation.reliability import (
+    DeliveredLaw,
+    Moments,
     Promise,
     SharedOutage,
     delivered_law,
@@ -105,7 +107,8 @@ def allocate_dependably(
     Returns
     -------
     Dependable
-        With its probability, also where the fleet is too small to reach the wanted one.
+        With its probability, also where the fleet is too small to reach the wanted one, or a
+        shortage costs less than reaching it; then the probability is named as relaxed.
 
     Raises
     ------
@@ -133,18 +136,18 @@ def allocate_dependably(
             margin = score * moments(plan.promise(found)).deviation_w
             if abs(margin - before) <= NEAR * product.required_w:
                 break
-        result = plan.judged(found)
-        if best is None or _better(result, best):
-            best = result
-        deviation = moments(result.promise).deviation_w
-        if (result.is_kept and score > 0.0 and _is_tight(result, product)) or deviation <= 0.0:
+        judged = plan.judged(found)
+        if best is None or _better(judged.result, best.result):
+            best = judged
+        deviation = judged.seen.deviation_w
+        if (judged.result.is_kept and score > 0.0 and judged.is_tight(product)) or deviation <= 0.0:
             break
         if found.shortfall_w[0] > 0.0:
             break
-        score = plan.score(result)
+        score = plan.score(judged)
         margin = score * deviation
     assert best is not None, "at least one plan was judged"
-    return best
+    return best.result if best.result.is_kept else plan.named(best)
 
 
 def _spared_by_causes(demanded: Demanded) -> FloatArray:
@@ -163,10 +166,18 @@ def _better(one: Dependable, other: Dependable) -> bool:
     return one.probability > other.probability
 
 
-def _is_tight(result: Dependable, product: Product) -> bool:
-    """Whether little more than the obligation is dependable."""
-    law = delivered_law(result.promise)
-    return law.probability(product.required_w * (1.0 + 100.0 * NEAR)) < result.probability
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Judged:
+    """A plan with the law of what it delivers, which is dear to find."""
+
+    result: Dependable
+    law: DeliveredLaw
+    seen: Moments
+
+    def is_tight(self, product: Product) -> bool:
+        """Whether little more than the obligation is dependable."""
+        more_w = product.required_w * (1.0 + 100.0 * NEAR)
+        return self.law.probability(more_w) < self.result.probability
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,29 +226,42 @@ class _Plan:
             price_jpy_per_kwh=self.fleet.price_jpy_per_kwh + risk * up * together,
         )
 
-    def judged(self, found: Allocation) -> Dependable:
+    def judged(self, found: Allocation) -> _Judged:
         """Ask the law how likely the obligation is kept."""
         promise = self.promise(found)
         required = self.demanded.product.required_w
-        mean = moments(promise).mean_w
+        law, seen = delivered_law(promise), moments(promise)
         # A wider spread moves every quantile away from the mean alike.
-        asked = mean - (mean - required) / self.demanded.spread
-        chance = delivered_law(promise).probability(asked)
+        asked = seen.mean_w - (seen.mean_w - required) / self.demanded.spread
+        chance = law.probability(asked)
         cost = float(
             (self.fleet.price_jpy_per_kwh * found.power_w[0]).sum()
             + 0.5 * (self.fleet.steepness_jpy_per_kwh_w * found.power_w[0] ** 2).sum()
         )
-        return Dependable(
+        result = Dependable(
             allocation=replace(found, cost_jpy_per_h=cost / 1000.0),
             promise=promise,
             probability=chance,
-            margin_w=mean - required,
+            margin_w=seen.mean_w - required,
             is_kept=chance >= self.demanded.probability,
         )
+        return _Judged(result=result, law=law, seen=seen)
 
-    def score(self, result: Dependable) -> float:
+    def score(self, judged: _Judged) -> float:
         """Deviations that have to lie between the mean and the obligation."""
-        found = moments(result.promise)
-        dependable = delivered_law(result.promise).dependable_w(self.demanded.probability)
-        below = (found.mean_w - dependable) * self.demanded.spread
-        return below / found.deviation_w * (1.0 + NEAR)
+        return self._below_w(judged) / judged.seen.deviation_w * (1.0 + NEAR)
+
+    def _below_w(self, judged: _Judged) -> float:
+        """How far below the mean the power lies that is as probable as was wanted."""
+        dependable = judged.law.dependable_w(self.demanded.probability)
+        return (judged.seen.mean_w - dependable) * self.demanded.spread
+
+    def named(self, judged: _Judged) -> Dependable:
+        """Name the probability among what had to give way, and by how many watts it did."""
+        dependable = judged.seen.mean_w - self._below_w(judged)
+        lost = Relaxed(
+            limit=f"probability {self.demanded.probability:g}",
+            amount_w=self.demanded.product.required_w - max(dependable, 0.0),
+        )
+        found = judged.result.allocation
+        return replace(judged.result, allocation=replace(found, relaxed=(*found.relaxed, lost)))

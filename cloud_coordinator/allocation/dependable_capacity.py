@@ -61,11 +61,15 @@ class Assurance:
         Shape (n,), by the sites' ids in order: probability that a site delivers by itself.
     causes : tuple of SharedOutage
         What takes several of them down at once.
+    spread : float
+        How much wider whole awards came than the law of the sum says, >= 1
+        (:func:`~cloud_coordinator.allocation.experience.learned_spread`).
     """
 
     probability: float
     reliability: FloatArray
     causes: tuple[SharedOutage, ...] = ()
+    spread: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +81,9 @@ class Assured:
     promise : Promise
         Committed powers as magnitudes, and how they fail.
     probability : float
-        Of delivering at least the award.
+        Of delivering at least the award, every quantile as far from the mean as was learned.
+    spread : float
+        How much wider that is than the law of the sum.
     margin_w : float
         Committed beyond the award, W; negative where the offers fall short.
     is_kept : bool
@@ -86,6 +92,7 @@ class Assured:
 
     promise: Promise
     probability: float
+    spread: float
     margin_w: float
     is_kept: bool
 
@@ -121,6 +128,7 @@ def allocate_capacity_dependably(
     assert list(sites) == sorted(set(sites)), "one offer per site, by id"
     assert len(assurance.reliability) == len(sites), "one reliability per offer"
     assert 0.0 < assurance.probability < 1.0, "a probability lies between 0 and 1"
+    assert assurance.spread >= 1.0, "nobody learns that chance is narrower"
     table = curve_table([offer.curve for offer in offers])
     up_cap = np.array([offer.up.power_w for offer in offers], dtype=np.float64)
     down_cap = np.array([offer.down.power_w for offer in offers], dtype=np.float64)
@@ -220,7 +228,7 @@ class _Side:
             if high_w - low_w <= MARGIN_STEP * self.award_w:
                 break
             missing = _score(wanted) - _score(plan.probability)
-            expected_w += missing * moments(plan.promise).deviation_w
+            expected_w += missing * moments(plan.promise).deviation_w * self.assurance.spread
             expected_w += 0.3 * MARGIN_STEP * self.award_w
             if law >= GUESSES or not low_w < expected_w < high_w:
                 expected_w = 0.5 * (low_w + high_w)
@@ -285,13 +293,22 @@ class _Side:
                 shortfall_w=max(0.0, self.award_w - float(self.supply.cap_w.sum())),
             ),
             promise=promise,
-            probability=delivered_law(promise).probability(self.award_w),
+            probability=self._probability(promise),
         )
+
+    def _probability(self, promise: Promise) -> float:
+        """Ask the law; a wider spread moves every quantile away from the mean alike."""
+        asked_w = self.award_w
+        if self.assurance.spread > 1.0:
+            mean_w = moments(promise).mean_w
+            asked_w = mean_w - (mean_w - self.award_w) / self.assurance.spread
+        return delivered_law(promise).probability(asked_w)
 
     def _assured(self, plan: _Plan) -> Assured:
         return Assured(
             promise=plan.promise,
             probability=plan.probability,
+            spread=self.assurance.spread,
             margin_w=float(plan.promise.power_w.sum()) - self.award_w,
             is_kept=plan.probability >= self.assurance.probability,
         )

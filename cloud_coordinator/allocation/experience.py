@@ -38,9 +38,10 @@ def simulated_probability(
     required_w -= TOLERANCE * float(promise.power_w.sum())
     batch = max(1, BATCH // max(count, 1))
     kept = done = 0
+    reliability = promise.reliability.astype(np.float32)
     while done < draws:
         size = min(batch, draws - done)
-        up = random.random((size, count), dtype=np.float32) < promise.reliability
+        up = random.random((size, count), dtype=np.float32) < reliability
         for cause in promise.causes:
             down = np.flatnonzero(random.random(size) < cause.outage_probability)
             if len(down) and len(cause.members):

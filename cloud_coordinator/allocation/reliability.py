@@ -13,11 +13,13 @@ Fisher and Cornish (1960), The percentile points of distributions having known c
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
+from cloud_coordinator.allocation.cumulants import Z_MAX, cumulants, unskewed
 from cloud_coordinator.allocation.problem import AllocationInputError
 from protocols.vocabulary.arrays import FloatArray, IntArray
 
@@ -31,12 +33,13 @@ EXACT_UNITS: Final = 14
 GRID: Final = 1 << 14
 ROUND_UP: Final = 1e-9
 """Part of a cell that rounding may add, so that a whole number of cells stays whole."""
-Z_MAX: Final = 12.0
 UNLIKELY: Final = 1e-10
 """Combinations less likely than this count as not delivered."""
 TOLERANCE: Final = 1e-9
 """Of the sum of all powers: a promise that is short by less is kept."""
 _HALVINGS: Final = 60
+
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,25 +112,12 @@ def check_promise(promise: Promise) -> None:
             raise AllocationInputError(f"cause {cause.name}: a member that is not there")
 
 
-def _cumulants(power: FloatArray, up: FloatArray) -> FloatArray:
-    """First four cumulants of each site's delivery alone, shape (4, n)."""
-    spread = up * (1.0 - up)
-    return np.stack(
-        [
-            up * power,
-            spread * power**2,
-            spread * (1.0 - 2.0 * up) * power**3,
-            spread * (1.0 - 6.0 * spread) * power**4,
-        ]
-    )
-
-
 def _cause_cumulants(promise: Promise, causes: Sequence[SharedOutage]) -> FloatArray:
     """Add up what causes add to the cumulants, mean excluded; overlaps of causes are left out."""
     total = np.zeros(4)
     for cause in causes:
         size = float((promise.power_w * promise.reliability)[cause.members].sum())
-        own = _cumulants(np.array([size]), np.array([1.0 - cause.outage_probability]))[:, 0]
+        own = cumulants(np.array([size]), np.array([1.0 - cause.outage_probability]))[:, 0]
         total += own
         total[0] -= size
     return total
@@ -135,7 +125,7 @@ def _cause_cumulants(promise: Promise, causes: Sequence[SharedOutage]) -> FloatA
 
 def moments(promise: Promise) -> Moments:
     """Mean, deviation and skewness of the delivered power."""
-    total = _cumulants(promise.power_w, promise.reliability).sum(axis=1)
+    total = cumulants(promise.power_w, promise.reliability).sum(axis=1)
     total += _cause_cumulants(promise, promise.causes)
     variance = max(float(total[1]), 0.0)
     skewness = float(total[2]) / variance**1.5 if variance > 0.0 else 0.0
@@ -184,7 +174,7 @@ class DeliveredLaw:
         sure = self.deviation_w <= 0.0
         with np.errstate(divide="ignore", invalid="ignore"):
             z = np.where(sure, 0.0, missing / self.deviation_w)
-        w = _unskewed(np.clip(z, -Z_MAX, Z_MAX), self.skewness, self.excess)
+        w = unskewed(np.clip(z, -Z_MAX, Z_MAX), self.skewness, self.excess)
         kept = np.array([0.5 * math.erfc(one / math.sqrt(2.0)) for one in w.tolist()])
         kept = np.where(sure, missing <= 0.0, kept)
         return min(max(float(self.weight @ kept), 0.0), 1.0)
@@ -232,16 +222,13 @@ def delivered_law(promise: Promise) -> DeliveredLaw:
         )
     causes, units = _largest(promise)
     small = [cause for cause in promise.causes if all(cause is not one for one in causes)]
-    found = []
-    for weight, is_up in _outages(promise, causes):
-        power = promise.power_w * is_up
-        rest = power.copy()
-        rest[units] = 0.0
-        described = _described(Promise(power_w=rest, reliability=promise.reliability), small)
-        for part, fixed_w in _switched(power[units], promise.reliability[units]):
-            if weight * part > UNLIKELY:
-                found.append((weight * part, fixed_w, *described))
-    columns = np.array(found).T
+    columns = np.concatenate(
+        [
+            _conditional(promise, units, down, weight=weight, total=total)
+            for weight, down, total in _described(promise, causes, small=small, units=units)
+        ],
+        axis=1,
+    )
     return DeliveredLaw(
         total_w=total_w,
         level_w=None,
@@ -259,7 +246,11 @@ def _largest(promise: Promise) -> tuple[list[SharedOutage], IntArray]:
     """Causes and units that shape the sum most."""
     mean = promise.power_w * promise.reliability
     alone = (1.0 - promise.reliability) * promise.power_w**3
-    units = np.argsort(-alone, kind="stable")[:ENUMERATED_MAX]
+    units = np.arange(len(alone))
+    if len(alone) > ENUMERATED_MAX:
+        least = np.partition(alone, -ENUMERATED_MAX)[-ENUMERATED_MAX]
+        units = np.flatnonzero(alone >= least)
+    units = units[np.argsort(-alone[units], kind="stable")][:ENUMERATED_MAX]
     ranked = [(float(alone[at]), 1, int(at)) for at in units]
     for at, cause in enumerate(promise.causes):
         size = float(mean[cause.members].sum())
@@ -334,30 +325,71 @@ def _on_a_grid(promise: Promise, total_w: float) -> tuple[FloatArray, FloatArray
 
 
 def _described(
-    promise: Promise, causes: Sequence[SharedOutage]
-) -> tuple[float, float, float, float]:
-    """Mean, deviation, skewness and excess of many sites under small causes."""
-    total = _cumulants(promise.power_w, promise.reliability).sum(axis=1)
-    total += _cause_cumulants(promise, causes)
-    if total[1] <= 0.0:
-        return float(total[0]), 0.0, 0.0, 0.0
-    deviation = math.sqrt(float(total[1]))
-    return (
-        float(total[0]),
-        deviation,
-        float(total[2]) / deviation**3,
-        float(total[3]) / deviation**4,
+    promise: Promise,
+    causes: Sequence[SharedOutage],
+    *,
+    small: Sequence[SharedOutage],
+    units: IntArray,
+) -> list[tuple[float, Mask, FloatArray]]:
+    """Cumulants of all but some units, for each combination of causes.
+
+    Sites are added up by which of the causes hit them, once; a combination then leaves out sums.
+
+    Returns
+    -------
+    list of (float, ndarray of bool, FloatArray)
+        Probability of a combination, which units it takes down, shape (u,), and the rest's four
+        cumulants.
+    """
+    code = np.zeros(len(promise.power_w), dtype=np.int64)
+    for bit, cause in enumerate(causes):
+        code[cause.members] |= 1 << bit
+    rest_w = promise.power_w.copy()
+    rest_w[units] = 0.0
+    rest = replace(promise, power_w=rest_w)
+    sums = np.stack(
+        [
+            np.bincount(code, column, minlength=1 << len(causes))
+            for column in cumulants(rest_w, promise.reliability)
+        ]
     )
+    codes = np.arange(1 << len(causes))
+    found = []
+    for weight, down in _combinations(causes):
+        total = sums[:, codes & down == 0].sum(axis=1)
+        if small:
+            spared = replace(rest, power_w=np.where(code & down == 0, rest_w, 0.0))
+            total += _cause_cumulants(spared, small)
+        found.append((weight, (code[units] & down) > 0, total))
+    return found
 
 
-def _unskewed(z: FloatArray, skewness: FloatArray, excess: FloatArray) -> FloatArray:
-    """Find the normal quantile that Cornish and Fisher's expansion turns into z."""
-    at_0, at_2 = -skewness / 6.0, skewness / 6.0
-    at_1 = 1.0 - excess / 8.0 + skewness**2 * 5.0 / 36.0
-    at_3 = excess / 24.0 - skewness**2 / 18.0
-    low, high = np.full_like(z, -Z_MAX), np.full_like(z, Z_MAX)
-    for _ in range(_HALVINGS):
-        w = 0.5 * (low + high)
-        below = at_0 + w * (at_1 + w * (at_2 + w * at_3)) < z
-        low, high = np.where(below, w, low), np.where(below, high, w)
-    return 0.5 * (low + high)
+def _combinations(causes: Sequence[SharedOutage]) -> list[tuple[float, int]]:
+    """Probability of each combination of causes, and a bit for each that is out."""
+    found = [(1.0, 0)]
+    for bit, cause in enumerate(causes):
+        out = cause.outage_probability
+        found = [
+            (weight * chance, down | hit)
+            for weight, down in found
+            for chance, hit in ((1.0 - out, 0), (out, 1 << bit))
+            if not hit or weight * chance > UNLIKELY
+        ]
+    return found
+
+
+def _conditional(
+    promise: Promise, units: IntArray, down: Mask, *, weight: float, total: FloatArray
+) -> FloatArray:
+    """Mixture of the units' combinations while some causes are out, rows as in the law."""
+    power_w = np.where(down, 0.0, promise.power_w[units])
+    parts = np.array(_switched(power_w, promise.reliability[units]))
+    parts = parts[weight * parts[:, 0] > UNLIKELY]
+    deviation = math.sqrt(max(float(total[1]), 0.0))
+    shape = (0.0, 0.0)
+    if deviation > 0.0:
+        shape = (float(total[2]) / deviation**3, float(total[3]) / deviation**4)
+    columns = np.empty((6, len(parts)))
+    columns[0], columns[1] = weight * parts[:, 0], parts[:, 1]
+    columns[2:] = np.array([total[0], deviation, *shape])[:, None]
+    return columns

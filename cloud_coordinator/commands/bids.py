@@ -4,6 +4,7 @@ Reads a catalogue of published data; sends nothing anywhere. Exit codes: 0, 1 fo
 breaks a rule or a strategy that had no answer, 2 for bad input.
 """
 
+import functools
 import json
 import sys
 import time
@@ -17,8 +18,10 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from cloud_coordinator.commands import bids_training
 from cloud_coordinator.commands.bids_picture import front_data, front_picture
-from cloud_coordinator.commands.market_day_setup import Chosen, market_of
+from cloud_coordinator.commands.bids_table import table
+from cloud_coordinator.gateway.exchanges.wired_market import Chosen, market_of
 from cloud_coordinator.services.bidding.asking import JointAsker
 from cloud_coordinator.services.bidding.book_file import read_book, to_data
 from cloud_coordinator.services.bidding.checking import check_bids
@@ -37,16 +40,15 @@ EXIT_BAD_INPUT: Final = 2
 DAYS_MAX: Final = 400
 BOOK_BYTES_MAX: Final = 10_000_000
 FORESIGHT: Final = "foresight"
-TODAY: Final = "eprx-2026-03-14"
-"""Rule set by default: day-ahead for all products, so that one question covers them."""
-_SHOWN: Final = 12
+SEEDS_MAX: Final = 100
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 DataOption = Annotated[Path, typer.Option(help="Folder of published data. データの場所。")]
 AreaOption = Annotated[str, typer.Option(help="Area of the system operator. エリア。")]
 DayOption = Annotated[str, typer.Option("--date", help="Day of delivery, YYYY-MM-DD. 受渡日。")]
 RulesOption = Annotated[
-    str, typer.Option(help="Rule set that is applied, whatever the day. 適用ルール。")
+    str,
+    typer.Option(help="Set to judge by, whatever the day; else the set in force. 適用ルール。"),
 ]
 PortfolioOption = Annotated[
     Path | None, typer.Option(help="Plants, TOML; an example if left out. 設備構成。")
@@ -57,40 +59,62 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Machine readable. JSON
 
 @app.callback()
 def root() -> None:
-    """入札。Make bids, check them by every rule, compare strategies on real days."""
+    """入札。Make bids, check them by every rule, compare strategies on real days.
+
+    Days before any rule set was in force need --rules, as in vpp market day.
+    """
 
 
-@app.command("compare", epilog="Example 例: vpp bids compare --from 2024-10-05 --days 3")
+@app.command(
+    "compare",
+    epilog="Example 例: vpp bids compare --from 2024-04-08 --days 20 --every 18 "
+    "--area tokyo,kansai --rules eprx-2026-03-14",
+)
 def compare_strategies(  # noqa: PLR0913  one parameter per command line option
     *,
     first: Annotated[str, typer.Option("--from", help="First day, YYYY-MM-DD. 開始日。")],
     days: Annotated[int, typer.Option(min=1, max=DAYS_MAX, help="How many. 日数。")] = 3,
-    area: AreaOption = "tokyo",
+    every: Annotated[int, typer.Option(min=1, max=DAYS_MAX, help="Days apart. 間隔。")] = 1,
+    areas: Annotated[str, typer.Option("--area", help="Areas, a,b,c. エリア。")] = "tokyo",
     data: DataOption = Path("../shared/data"),
     only: Annotated[str, typer.Option(help="Strategies, a,b,c; all if left out. 戦略。")] = "",
-    rules: RulesOption = TODAY,
+    rules: RulesOption = "",
     portfolio: PortfolioOption = None,
     seed: SeedOption = 1,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=SEEDS_MAX, help="How many, from --seed on. 種の数。")
+    ] = 1,
     as_json: JsonOption = False,
 ) -> None:
     """戦略の比較。Let all strategies bid on the same days and print profit, risk and time."""
+    found: dict[str, tuple[Sequence[Row], tuple[str, ...]]] = {}
     try:
-        begin = _date(first, "--from")
-        market = _market(area, data, rules, portfolio=portfolio, day=begin)
-        entrants, absent = _entrants(only, market)
-        chosen = days_of(begin, days)
-        with Progress(console=Console(file=sys.stderr), transient=True) as bar:
-            task = bar.add_task("bids 入札", total=len(chosen) * len(entrants))
-            watch = Watch(clock_s=time.perf_counter, done=lambda: bar.advance(task))
-            rows, notes = compare(entrants, market, chosen, seed=seed, watch=watch)
+        chosen = days_of(_date(first, "--from"), days, every=every)
+        markets = {
+            area: _market(area, data, rules, portfolio=portfolio, day=chosen[0])
+            for area in areas.split(",")
+        }
+        for area, market in markets.items():
+            entrants, absent = _entrants(only, market)
+            with Progress(console=Console(file=sys.stderr), transient=True) as bar:
+                task = bar.add_task(f"{area} 入札", total=days * len(entrants) * seeds)
+                watch = Watch(clock_s=time.perf_counter, done=functools.partial(bar.advance, task))
+                rows, notes = compare(
+                    entrants, market, chosen, seeds=range(seed, seed + seeds), watch=watch
+                )
+            missing = (f"missing: {one}" for one in market.history.missing())
+            found[area] = rows, (*absent, *missing, *notes)
     except VppError as error:
         raise _bad(str(error)) from error
-    notes = (*absent, *(f"missing: {one}" for one in market.history.missing()), *notes)
     if as_json:
-        typer.echo(json.dumps({"rows": [asdict(row) for row in rows], "notes": notes}))
+        plain = {
+            area: {"rows": [asdict(row) for row in rows], "notes": notes}
+            for area, (rows, notes) in found.items()
+        }
+        typer.echo(json.dumps(plain))
     else:
-        typer.echo("\n".join(_table(rows, notes)))
-    if absent or any(row.failed for row in rows):
+        typer.echo("\n\n".join("\n".join(table(area, *one)) for area, one in found.items()))
+    if absent or any(row.failed for rows, _ in found.values() for row in rows):
         raise typer.Exit(EXIT_BROKEN)
 
 
@@ -102,7 +126,7 @@ def make_book(  # noqa: PLR0913  one parameter per command line option
     output: Annotated[Path, typer.Option(help="Where to write it, JSON. 出力先。")],
     area: AreaOption = "tokyo",
     data: DataOption = Path("../shared/data"),
-    rules: RulesOption = TODAY,
+    rules: RulesOption = "",
     portfolio: PortfolioOption = None,
     seed: SeedOption = 1,
 ) -> None:
@@ -113,7 +137,7 @@ def make_book(  # noqa: PLR0913  one parameter per command line option
         market = _market(area, data, rules, portfolio=portfolio, day=_date(day, "--date"))
         question = _question(market, _date(day, "--date"), seed)
         book = STRATEGIES[strategy]().bids(question)
-        _write(output, json.dumps(to_data(book, question), indent=1, ensure_ascii=False))
+        _write_book(output, book, question)
     except VppError as error:
         raise _bad(str(error)) from error
     typer.echo("\n".join(_book_lines(book)))
@@ -124,7 +148,7 @@ def check_book(  # noqa: PLR0913  one parameter per command line option
     *,
     file: Annotated[Path, typer.Argument(help="Bid book, JSON. 入札ファイル。")],
     data: DataOption = Path("../shared/data"),
-    rules: RulesOption = TODAY,
+    rules: RulesOption = "",
     portfolio: PortfolioOption = None,
     at: Annotated[
         str, typer.Option(help="When it is handed in, RFC 3339; before the gates if left out.")
@@ -158,7 +182,7 @@ def show_front(  # noqa: PLR0913  one parameter per command line option
     day: DayOption,
     area: AreaOption = "tokyo",
     data: DataOption = Path("../shared/data"),
-    rules: RulesOption = TODAY,
+    rules: RulesOption = "",
     portfolio: PortfolioOption = None,
     seed: SeedOption = 1,
     picture: Annotated[Path | None, typer.Option(help="SVG to write. 図の出力先。")] = None,
@@ -172,7 +196,7 @@ def show_front(  # noqa: PLR0913  one parameter per command line option
         question = _question(market, _date(day, "--date"), seed)
         front = ParetoSearch().front(question)
         if picture is not None:
-            _write(picture, front_picture(front, f"{area} {question.day}"))
+            _write(picture, front_picture(front, f"{area} {question.day} 入札の候補 bid front"))
         if output is not None:
             _write_picked(front, pick, question, output=output)
     except VppError as error:
@@ -181,6 +205,22 @@ def show_front(  # noqa: PLR0913  one parameter per command line option
         typer.echo(json.dumps(front_data(front, question)))
     else:
         typer.echo("\n".join(_front_lines(front)))
+
+
+@app.command("train", epilog="Example 例: vpp bids train --data ../shared/data --output p.onnx")
+def train(
+    *,
+    output: Annotated[Path, typer.Option(help="ONNX file to write. 出力先。")],
+    data: DataOption = Path("../shared/data"),
+    seed: bids_training.SeedOption = bids_training.SEED,
+    steps: bids_training.StepsOption = bids_training.STEPS,
+) -> None:
+    """学習。Train the bidding policy on published prices; needs the extra train."""
+    try:
+        told = bids_training.train_policy(output, data, seed=seed, steps=steps)
+    except VppError as error:
+        raise _bad(str(error)) from error
+    typer.echo(told)
 
 
 def main() -> None:
@@ -192,7 +232,12 @@ def _write_picked(front: BidFront, pick: int, question: BidQuestion, *, output: 
     if not 0 <= pick < len(front.points):
         raise ConfigError(f"--pick: {pick} is not in 0..{len(front.points) - 1}")
     book = book_at(front.points[pick], question, strategy=f"nsga3 point {pick}")
-    _write(output, json.dumps(to_data(book, question), indent=1, ensure_ascii=False))
+    _write_book(output, book, question)
+
+
+def _write_book(output: Path, book: BidBook, question: BidQuestion) -> None:
+    plain = to_data(book, area=question.area, day=question.day)
+    _write(output, json.dumps(plain, indent=1, ensure_ascii=False))
 
 
 def _market(area: str, data: Path, rules: str, *, portfolio: Path | None, day: date) -> Market:
@@ -201,7 +246,7 @@ def _market(area: str, data: Path, rules: str, *, portfolio: Path | None, day: d
 
 
 def _question(market: Market, day: date, seed: int) -> BidQuestion:
-    return JointAsker(market, first=day, seed=seed).question(day, market.forecasts)
+    return JointAsker(market, seed=seed).question(day, market.forecasts)
 
 
 def _handed_in(question: BidQuestion, at: str) -> BidQuestion:
@@ -233,29 +278,6 @@ def _entrants(only: str, market: Market) -> tuple[list[Entrant], tuple[str, ...]
             continue
         found.append(Entrant(name=name, strategy=made, forecasts=market.forecasts))
     return found, tuple(absent)
-
-
-def _table(rows: Sequence[Row], notes: Sequence[str]) -> list[str]:
-    lines = [
-        "yen per day; gap: what is missing to exact, expected and as it came",
-        f"{'strategy':10} {'days':>4} {'expected':>12} {'profit':>12} {'penalty':>9} {'wear':>9} "
-        f"{'deviation':>12} {'CVaR 5%':>12} {'gap exp':>8} {'gap real':>8} {'s':>7}",
-    ]
-    for row in rows:
-        gaps = " ".join(_percent(one) for one in (row.expected_gap, row.profit_gap))
-        lines.append(
-            f"{row.strategy:10} {row.days:4d} {row.expected_jpy:12,.0f} {row.profit_jpy:12,.0f} "
-            f"{row.penalty_jpy:9,.0f} {row.wear_jpy:9,.0f} {row.deviation_jpy:12,.0f} "
-            f"{row.worst_jpy:12,.0f} {gaps} {row.seconds:7.3f}"
-        )
-        lines += [f"  no answer: {one}" for one in row.failed]
-    hidden = len(notes) - _SHOWN
-    lines += [f"note: {one}" for one in notes[:_SHOWN]]
-    return lines + ([f"note: {hidden} more, see --json"] if hidden > 0 else [])
-
-
-def _percent(value: float | None) -> str:
-    return f"{'-':>8}" if value is None else f"{value:8.2%}"
 
 
 def _book_lines(book: BidBook) -> list[str]:

@@ -64,7 +64,10 @@ def verify_file(
             random=np.random.default_rng(seed),
         )
         error = math.sqrt(max(chance * (1.0 - chance), 1.0 / draws) / draws)
-        sys.stdout.write(f"simulated: {seen:.6f} of {draws:,} draws, claimed {chance:.6f}\n")
+        sys.stdout.write(
+            f"drawn {draws:,} times 抽選: claimed 証明 {chance:.6f}, seen 実測 {seen:.6f}, "
+            f"standard error 標準誤差 {error:.6f}: {_agreement(seen - chance, error)}\n"
+        )
         if seen < chance - STANDARD_ERRORS * error:
             wrong.append(f"only {seen:.6f} of the draws deliver, claimed are {chance:.6f}")
     award = data.get("award")
@@ -79,6 +82,12 @@ def verify_file(
             f"holds: {chance:.4%} probable, and with any {share:.2%} of the sites offline\n"
         )
     raise typer.Exit(EXIT_BROKEN if wrong else 0)
+
+
+def _agreement(off: float, error: float) -> str:
+    if abs(off) <= STANDARD_ERRORS * error:
+        return "they agree 一致"
+    return "more is delivered than claimed 証明より確実" if off > 0.0 else "they differ 不一致"
 
 
 @app.command(epilog="Example 例: vpp certificate fetch award-1 --output award.json")

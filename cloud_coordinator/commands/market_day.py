@@ -18,7 +18,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from cloud_coordinator.commands.market_day_report import day_document, day_page, day_table
 from cloud_coordinator.commands.market_day_saved import SavedDays
-from cloud_coordinator.commands.market_day_setup import Chosen, keep_day, market_of
+from cloud_coordinator.commands.market_day_setup import keep_day
+from cloud_coordinator.gateway.exchanges.wired_market import Chosen, market_of
 from cloud_coordinator.market.imbalance import load_imbalance_rule
 from cloud_coordinator.services.bidding.strategies import STRATEGIES
 from cloud_coordinator.services.market_day.backtest import (

@@ -271,7 +271,8 @@ def _process_runs(pid: int, folder: Path) -> bool:
         if not process.exists():
             return True
         if (process / "stat").read_text().rpartition(")")[2].split()[0] in {"Z", "X"}:
-            return False
+            # Its ports are its own until its last thread is gone, not only the first.
+            return len(list((process / "task").iterdir())) > 1
         return str(folder).encode() in (process / "cmdline").read_bytes()
     except OSError:
         return False

@@ -139,10 +139,25 @@ class NatsBus:
                 pending_msgs_limit=INBOX_LIMIT,
                 pending_bytes_limit=INBOX_BYTES,
             )
-            await self._client.flush(timeout=CONNECT_TIMEOUT_S)
+            await self._confirm()
         except (TimeoutError, OSError, nats.errors.Error) as error:
             message = f"subscription {pattern!r} was not confirmed: {error}"
             raise LinkError(message) from error
+
+    async def _confirm(self) -> None:
+        """Wait until the server has read all that was handed to the client.
+
+        A message to ourselves, which goes the way of all else: the ping of ``flush()`` is written
+        past the client's buffer and overtakes the subscription it should confirm.
+        """
+        subject = self._client.new_inbox()
+        arrived: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
+        echo = await self._client.subscribe(subject, future=arrived, max_msgs=1)
+        try:
+            await self._client.publish(subject, b"")
+            await asyncio.wait_for(arrived, CONNECT_TIMEOUT_S)
+        finally:
+            await echo.unsubscribe()
 
     async def close(self) -> None:
         """Send what waits, within a second, and disconnect."""

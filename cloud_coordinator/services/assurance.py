@@ -32,9 +32,15 @@ class Reliabilities(Protocol):
     def reliability(self, sites: Sequence[SiteId]) -> FloatArray:
         """Probability that each site delivers what it promised, shape (n,), 0 ... 1."""
 
+    @property
+    def spread(self) -> float:
+        """How much wider than expected whole awards came, >= 1."""
+
 
 class PriorReliability:
     """What is assumed of a site before anything was learned."""
+
+    spread: Final = 1.0
 
     def __init__(self) -> None:
         self._priors = load_priors()
@@ -122,6 +128,7 @@ class AssurancePolicy:
         return Assurance(
             probability=self.probability,
             reliability=self.reliabilities.reliability(sites),
+            spread=self.reliabilities.spread,
             causes=tuple(
                 SharedOutage(
                     name=name,

@@ -134,6 +134,8 @@ def _body(
         "end": interval.end.isoformat(),
         "probability_wanted": wanted,
         "kept": assured.is_kept,
+        "probability": assured.probability,
+        "spread": assured.spread,
         "margin_w": assured.margin_w,
     }
     return json.dumps(data, indent=1).encode()

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from cloud_coordinator.fleet.characteristics import load_priors
 from cloud_coordinator.fleet.fleet import Fleet
 from cloud_coordinator.fleet.moment import Moment, moment_of
 from cloud_coordinator.fleet.snapshot import LinkCondition
@@ -25,10 +24,10 @@ from cloud_coordinator.services.intake import Intake, IntakeStores, UseCases
 from cloud_coordinator.services.learning import Memory, informed, learning_of
 from cloud_coordinator.services.learning_ports import LearningPorts
 from cloud_coordinator.services.live import LiveBoard
-from cloud_coordinator.services.optimizing import Optimizing, Record
+from cloud_coordinator.services.optimizing import Optimizing
 from cloud_coordinator.services.people import PeoplePorts
 from cloud_coordinator.services.people_ports import FleetDownlink
-from cloud_coordinator.services.plans import KnownPrices
+from cloud_coordinator.services.plans import KnownPrices, PublishedSeries
 from cloud_coordinator.services.ports import (
     CertificateStore,
     CommandStore,
@@ -72,6 +71,18 @@ class Stores:
     certificates: CertificateStore
     learning: LearningPorts | None = None
     people: PeoplePorts = field(default_factory=PeoplePorts)
+    publications: PublishedSeries | None = None
+
+
+def _query_stores(stores: Stores) -> QueryStores:
+    """Choose what questions are answered from."""
+    return QueryStores(
+        sites=stores.sites,
+        events=stores.events,
+        history=stores.history,
+        certificates=stores.certificates,
+        dispatches=stores.dispatches,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,17 +171,15 @@ class Coordinator:
             epoch=self.epoch,
         )
         self.live = LiveBoard(self.fleet, books, self.dispatching, rules=conduct.rules)
-        self.queries = Queries(
+        self.queries = Queries(books, self.fleet, rules=conduct.rules, stores=_query_stores(stores))
+        aims = load_aims()
+        self.optimizing = Optimizing(
             books,
             self.fleet,
-            rules=conduct.rules,
-            stores=QueryStores(
-                sites=stores.sites,
-                events=stores.events,
-                history=stores.history,
-                certificates=stores.certificates,
-                dispatches=stores.dispatches,
-            ),
+            aims=aims,
+            answering=self.memory,
+            prices=KnownPrices(aims.energy_jpy_per_kwh, stores.publications),
+            record=self._note,
         )
         self.alerting = Alerting(self.fleet, watched, stores.people.alerts)
         self.emergency = Emergency(
@@ -184,7 +193,6 @@ class Coordinator:
         )
         self.hands = self.emergency
         self.dispatching.hold(held=not self.emergency.is_automatic)
-        self.optimizing = _optimizing(books, self.fleet, record=self._note)
         self.intake = Intake(
             self.fleet,
             IntakeStores(sites=stores.sites, events=stores.events, offers=stores.offers),
@@ -233,6 +241,7 @@ class Coordinator:
             for obligation_id, note in self.dispatching.take_strayed()
         ]
         self.live.tick(now)
+        self.optimizing.prepare()
         if events:
             self._events.save_events(events)
 
@@ -265,19 +274,6 @@ class Coordinator:
             kind=kind,
             payload=payload,
         )
-
-
-def _optimizing(books: Books, fleet: Fleet, *, record: Record) -> Optimizing:
-    """Wire the plans: objectives and prices that come with the package, priors by kind."""
-    aims = load_aims()
-    return Optimizing(
-        books,
-        fleet,
-        aims=aims,
-        answering=load_priors().columns,
-        prices=KnownPrices(aims.energy_jpy_per_kwh),
-        record=record,
-    )
 
 
 def _allocation(award: AwardRecord) -> dict[str, Plain]:

@@ -7,7 +7,7 @@ from cloud_coordinator.services.forecasting import balancing_place
 from cloud_coordinator.services.market_history import HalfHours, MarketHistory, MarketSeries
 from models.day_ahead.balancing import EVERYWHERE
 from models.day_ahead.history import Column, History, Series
-from models.day_ahead.places import AREAS, PRICE_AREAS, PV_AREAS, STATION_OF
+from models.day_ahead.places import AREAS, PRICE_AREAS, PV_AREAS, STATION_OF, SYSTEM
 from protocols.vocabulary.arrays import FloatArray
 from protocols.vocabulary.calendar import SLOTS_A_DAY, jst_moment
 from protocols.vocabulary.obligation import Service
@@ -20,6 +20,15 @@ _OF_AREAS: Final = (
 _OF_STATIONS: Final = {
     MarketSeries.TEMPERATURE: Series.TEMPERATURE,
     MarketSeries.IRRADIANCE: Series.IRRADIANCE,
+    MarketSeries.DEW_POINT: Series.DEW_POINT,
+    MarketSeries.PRESSURE: Series.PRESSURE,
+    MarketSeries.WIND: Series.WIND,
+    MarketSeries.RAIN: Series.RAIN,
+}
+_OF_THE_EXCHANGE: Final = {
+    MarketSeries.SPOT: Series.SPOT,
+    MarketSeries.SELL_BIDS: Series.SELL_BIDS,
+    MarketSeries.BUY_BIDS: Series.BUY_BIDS,
 }
 
 
@@ -51,6 +60,8 @@ class MarketColumns:
             for market, series, areas in _OF_AREAS
             for area in areas
         }
+        for market, series in _OF_THE_EXCHANGE.items():
+            columns[Column(series, SYSTEM)] = self._history.column(market, SYSTEM)
         for area, station in STATION_OF.items():
             for market, series in _OF_STATIONS.items():
                 columns[Column(series, station)] = self._history.column(market, area)

@@ -9,7 +9,7 @@ from cloud_coordinator.allocation.allocate import Grid
 from cloud_coordinator.allocation.groups import prepare_groups
 from cloud_coordinator.allocation.problem import GroupCaps
 from cloud_coordinator.services.errors import RejectedError
-from protocols.vocabulary.arrays import IntArray
+from protocols.vocabulary.arrays import FloatArray, IntArray
 from protocols.vocabulary.identifiers import SiteId, ZoneId
 
 
@@ -122,3 +122,39 @@ def grid_of(
         groups=prepare_groups(parent, deepest[row_sites]),
         caps=GroupCaps(power_w_min=np.full(len(limits), -np.inf), power_w_max=most),
     )
+
+
+def fullness_by_row(
+    limits: Sequence[NodeLimit],
+    nodes: Sequence[frozenset[int]],
+    row_sites: IntArray,
+    *,
+    flow_w: FloatArray,
+    is_up: bool,
+) -> FloatArray:
+    """Say how full the fullest node above each resource is already, 0 ... 1.
+
+    Parameters
+    ----------
+    limits, nodes, row_sites, is_up
+        As for :func:`grid_of`.
+    flow_w : FloatArray
+        Power of each site at its meter in the question's direction, W; NaN where unknown.
+
+    Returns
+    -------
+    FloatArray
+        Shape (n,): the flow of a node against what it may carry, which is flow and limit
+        together, for the limit is what may be added. 0 where nothing is limited, or where the
+        power flows the other way.
+    """
+    by_site = np.zeros(len(flow_w))
+    known = np.nan_to_num(flow_w)
+    for limit, node in zip(limits, nodes, strict=True):
+        room_w = limit.up_w if is_up else limit.down_w
+        members = np.fromiter(node, dtype=np.int64, count=len(node))
+        carried_w = max(float(known[members].sum()), 0.0)
+        if np.isfinite(room_w) and carried_w > 0.0:
+            full = carried_w / (carried_w + room_w)
+            by_site[members] = np.maximum(by_site[members], full)
+    return by_site[row_sites]

@@ -69,6 +69,7 @@ class Memory:
         self._store = None if ports is None else ports.learned
         self._known: tuple[dict[SiteId, int], Characteristics] = {}, self.priors.columns((), ())
         self._spread = 1.0
+        self._version = 0
         if ports is not None:
             self.take(ports.learned.all_rows())
             self._spread = spread_of(ports.totals.totals())
@@ -86,6 +87,20 @@ class Memory:
         first = len(known.names)
         fresh = {site: first + at for at, site in enumerate(unknown)}
         return rows.take([places[site] if site in places else fresh[site] for site in sites])
+
+    def of_resources(self, resources: Sequence[Resource]) -> Characteristics:
+        """Return the resources' characteristics, one row each; reads the store."""
+        _, known = self._known
+        sites = list(dict.fromkeys(one.site_id for one in resources)) if known.names else []
+        stored = SiteCharacteristics(sites=(), rows=self.priors.columns((), ()))
+        if self._store is not None and sites:
+            stored = self._store.rows_of(sites)
+        return _Known(stored=stored, priors=self.priors).of_resources(resources)
+
+    @property
+    def version(self) -> int:
+        """How many awards were learned in this run: what was read before is older."""
+        return self._version
 
     def reliability(self, sites: Sequence[SiteId]) -> FloatArray:
         """Probability that each site delivers what it promised, shape (n,), 0 ... 1."""
@@ -114,8 +129,9 @@ class Memory:
         self._known = {SiteId(name): at for at, name in enumerate(rows.names)}, rows
 
     def widen(self, spread: float) -> None:
-        """Know a newer spread of whole awards."""
+        """Know a newer spread of whole awards: one more was learned."""
         self._spread = spread
+        self._version += 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,9 @@ class MarketSeries(enum.Enum):
     """A column of an area, and its unit.
 
     SPOT JPY/kWh; INTRADAY JPY/kWh (national mean of the continuous market); DEMAND and PV MW,
-    the operators' sign (demand and generation positive); TEMPERATURE degC; IRRADIANCE W/m2.
+    the operators' sign (demand and generation positive); TEMPERATURE and DEW_POINT degC;
+    IRRADIANCE W/m2; PRESSURE hPa at sea level; WIND m/s; RAIN mm/h; SELL_BIDS and BUY_BIDS of
+    the day-ahead auction, kWh, of the whole exchange.
     """
 
     SPOT = "spot"
@@ -39,6 +41,18 @@ class MarketSeries(enum.Enum):
     PV = "pv"
     TEMPERATURE = "temperature"
     IRRADIANCE = "irradiance"
+    DEW_POINT = "dew_point"
+    PRESSURE = "pressure"
+    WIND = "wind"
+    RAIN = "rain"
+    SELL_BIDS = "sell_bids"
+    BUY_BIDS = "buy_bids"
+
+
+OF_THE_AUCTION: Final = frozenset(
+    {MarketSeries.SPOT, MarketSeries.SELL_BIDS, MarketSeries.BUY_BIDS}
+)
+"""Known with the results of the day-ahead auction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +161,7 @@ class MarketHistory(Protocol):
 
 def known_end_s(series: MarketSeries, at: datetime) -> int:
     """Unix second before which half hours of a series must end to be known at a moment."""
-    if series is MarketSeries.SPOT:
+    if series in OF_THE_AUCTION:
         return _days_known_s(at, SPOT_KNOWN_AT)
     whole = int((at - METERED_AFTER).timestamp())
     return whole - whole % SLOT_S
@@ -165,7 +179,7 @@ def known_results(columns: BalancingColumns, at: datetime) -> BalancingColumns:
 
 def available_from(series: MarketSeries, slot_start: datetime) -> datetime:
     """When the value of a half hour is known, aware UTC."""
-    if series is MarketSeries.SPOT:
+    if series in OF_THE_AUCTION:
         return jst_moment(market_day(slot_start) - timedelta(days=1), SPOT_KNOWN_AT)
     return slot_start + timedelta(seconds=SLOT_S) + METERED_AFTER
 

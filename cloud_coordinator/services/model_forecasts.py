@@ -5,8 +5,8 @@ is missing or wrong, persistence answers, wider, and says why. Every answer's mo
 over the last two weeks, as it would have been run then; nothing need be remembered.
 """
 
-from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, time, timedelta
 from typing import Final, Protocol
 
 import numpy as np
@@ -31,8 +31,9 @@ from models.day_ahead.frame import DayFeatures
 from models.day_ahead.history import History, Series
 from models.day_ahead.targets import TARGETS, Target
 from protocols.vocabulary.arrays import FloatArray
-from protocols.vocabulary.calendar import day_slots
+from protocols.vocabulary.calendar import day_slots, jst_moment
 from protocols.vocabulary.errors import ConfigError
+from protocols.vocabulary.identifiers import ModelId
 
 EARLY: Final = timedelta(hours=3)
 """A model asked more than this before its gate would miss what it was taught to see."""
@@ -57,15 +58,17 @@ class ModelForecasts:
     ----------
     past : PastColumns
         Columns of all areas and stations; what is missing is taken as not known.
-    models : mapping of Series to Model
-        A series without a model is continued by persistence.
+    models : mapping of Series to sequence of Model
+        Newest first; a day is asked of the first that was not made from it or later days, so
+        that a day of the past is never forecast by what has seen it. A series without a model
+        is continued by persistence.
     """
 
-    def __init__(self, past: PastColumns, models: Mapping[Series, Model]) -> None:
+    def __init__(self, past: PastColumns, models: Mapping[Series, Sequence[Model]]) -> None:
         self._past = past
         self._models = models
         self._targets = {target.series: target for target in TARGETS}
-        self._scores: dict[tuple[Series, str, date], DayScore | None] = {}
+        self._scores: dict[tuple[ModelId, str, date], DayScore | None] = {}
 
     def demand(self, area: str, day: date, known_at: datetime) -> QuantileForecast:
         """Area demand, MW."""
@@ -95,7 +98,7 @@ class ModelForecasts:
         history = self._past.history(until=day, days=days).only(target.needs)
         known = history.known_at(known_at)
         try:
-            model = self._model(series)
+            model = self._model(series, day)
             _check(target, place, day=day, known_at=known_at)
             context = context_of(known, day, known_at=known_at)
             values = model.answer(target.build(context, place))
@@ -114,12 +117,13 @@ class ModelForecasts:
             reason=verdict.reason,
         )
 
-    def _model(self, series: Series) -> Model:
-        """Model of a series; ConfigError if there is none."""
-        found = self._models.get(series)
-        if found is None:
+    def _model(self, series: Series, day: date) -> Model:
+        """Newest model that has not seen a day, the oldest if all have."""
+        models = self._models.get(series, ())
+        if not models:
             raise ConfigError(f"there is no model of {series.words}")
-        return found
+        start = jst_moment(day, time())
+        return next((one for one in models if one.contract().data_until <= start), models[-1])
 
     def _past_scores(
         self, known: History, target: Target, place: str, *, day: date, model: Model
@@ -128,7 +132,7 @@ class ModelForecasts:
         found = []
         for back in range(2, WATCHED_DAYS + 2):
             then = day - timedelta(days=back)
-            key = (target.series, place, then)
+            key = (model.contract().model_id, place, then)
             if key not in self._scores:
                 if len(self._scores) >= SCORES_KEPT:
                     self._scores.clear()

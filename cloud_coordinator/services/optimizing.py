@@ -7,7 +7,7 @@ fleet, :meth:`Optimizing.decide` may run on another one.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -15,23 +15,19 @@ from typing import Final
 import numpy as np
 
 from cloud_coordinator.allocation.problem import FleetColumns
-from cloud_coordinator.fleet.characteristics import Characteristics
-from cloud_coordinator.fleet.fleet import Fleet
+from cloud_coordinator.fleet.fleet import Fleet, resources_of_rows
 from cloud_coordinator.fleet.moment import Moment
 from cloud_coordinator.services.dispatching import Books
 from cloud_coordinator.services.errors import RejectedError, StaleError, UnknownError
-from cloud_coordinator.services.grid_limits import grid_of, nested_sites
+from cloud_coordinator.services.grid_limits import fullness_by_row, grid_of, nested_sites
 from cloud_coordinator.services.headroom import (
     Headroom,
-    Mask,
     Present,
-    Static,
     headroom_of,
-    kinds_of,
     live_sites,
     present_of,
-    static_of,
 )
+from cloud_coordinator.services.plan_columns import Answering, Mask, PlanColumns, Static
 from cloud_coordinator.services.plans import (
     COMMAND_W_MIN,
     Commands,
@@ -58,9 +54,6 @@ SLOT_H: Final = SLOT_S / 3600.0
 
 Record = Callable[[str, Mapping[str, Plain]], None]
 """Writes an event of a kind with a payload into the record; durable on return."""
-
-Answering = Callable[[Sequence[str], Sequence[str]], Characteristics]
-"""How resources of some names and kinds answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +107,7 @@ class Optimizing:
         The live table.
     aims : Aims
         What the objectives mean.
-    answering : callable
+    answering : Answering
         How resources answer.
     prices : PriceSource
         What energy is worth.
@@ -135,10 +128,16 @@ class Optimizing:
         self._books = books
         self._fleet = fleet
         self._aims = aims
-        self._answering = answering
+        self._columns = PlanColumns(answering)
         self._prices = prices
         self._record = record
-        self._static: Static | None = None
+
+    def prepare(self) -> bool:
+        """Lay out, on another thread, what layouts say; return whether all of it is.
+
+        Called every second, so that a request finds it done.
+        """
+        return self._columns.prepare(*resources_of_rows(self._fleet))
 
     def ask(self, request: PlanRequest, now: Moment) -> PlanTask:
         """Look at the fleet for a request.
@@ -152,6 +151,7 @@ class Optimizing:
         StaleError
             If none of its sites can be asked.
         """
+        self.prepare()
         lead_s = request.target_at.timestamp() - now.wall_s
         if lead_s < -PAST_S:
             raise RejectedError(f"target_timestamp: {request.target_at.isoformat()} is in the past")
@@ -182,7 +182,7 @@ class Optimizing:
             nodes=nested_sites(request.limits, request.vpp_id, index),
             asked_w=asked_w,
             capacity_jpy=capacity_jpy,
-            price=self._prices.energy(request.vpp_id, request.target_at),
+            price=self._prices.energy(request.vpp_id, request.target_at, known_at=now.at),
             execute_at=max(request.target_at, now.at),
             lead_s=max(lead_s, LEAD_S_MIN),
             silent=len(index) - int(live.sum()),
@@ -208,8 +208,10 @@ class Optimizing:
             If grid constraints overlap or the reserve cannot be left.
         AllocationInputError
             If a number of the fleet is none.
+        StaleError
+            If the layouts of a fleet that has just changed are still being laid out.
         """
-        static = self._static_of(task.present)
+        static = self._columns.of(task.present.changes, task.present.resources)
         found = headroom_of(task.present, static, task.live, lead_s=task.lead_s, duration_h=SLOT_H)
         in_place_w = float(np.nansum(task.present.sites.share_w[task.live]))
         change_w = task.asked_w - in_place_w
@@ -238,14 +240,6 @@ class Optimizing:
             silent=task.silent,
         )
 
-    def _static_of(self, present: Present) -> Static:
-        static = self._static
-        if static is None or static.changes != present.changes:
-            names = [str(row) for row in range(len(present.resources))]
-            static = static_of(present, self._answering(names, kinds_of(present.resources)))
-            self._static = static
-        return static
-
     def _question(
         self, task: PlanTask, static: Static, found: Headroom, *, owed_w: float, is_up: bool
     ) -> tuple[Question, IntArray]:
@@ -255,7 +249,7 @@ class Optimizing:
         known = np.isin(static.kind_code[found.rows], [static.code_of(kind) for kind in costs])
         free = np.flatnonzero((headroom >= COMMAND_W_MIN) & known)
         rows, headroom = found.rows[free], headroom[free]
-        table = np.zeros((3, len(static.kind_names)))
+        table = np.zeros((3, static.kinds))
         for kind, cost in costs.items():
             table[:, static.code_of(kind)] = (
                 cost.energy_factor,
@@ -263,16 +257,19 @@ class Optimizing:
                 cost.rise_jpy_per_kwh,
             )
         factor, adder, rise = table[:, static.kind_code[rows]]
-        grid = grid_of(task.request.limits, task.nodes, found.site_index[free], is_up=is_up)
+        limits, row_sites = task.request.limits, found.site_index[free]
+        grid = grid_of(limits, task.nodes, row_sites, is_up=is_up)
+        flow_w = task.present.sites.meter_w * (1.0 if is_up else -1.0)
+        fullness = fullness_by_row(limits, task.nodes, row_sites, flow_w=flow_w, is_up=is_up)
         price = task.price.jpy_per_kwh
         question = Question(
             power_w_max=headroom,
             cost_jpy_per_kwh=factor * price + adder,
             steepness_jpy_per_kwh_w=rise / headroom,
-            wear_jpy_per_kwh=static.known.degradation_jpy_per_kwh[rows],
-            reliability=static.known.reliability[rows],
-            gain=static.known.gain[rows],
-            fullness=np.zeros(len(rows)),
+            wear_jpy_per_kwh=static.wear_jpy_per_kwh[rows],
+            reliability=static.reliability[rows],
+            gain=static.gain[rows],
+            fullness=fullness,
             grid=grid,
             owed_w=owed_w,
             sellable_w=0.0,
@@ -280,8 +277,8 @@ class Optimizing:
             shortage_jpy_per_kwh=self._aims.shortage_jpy_per_kwh(abs(price)),
             duration_h=SLOT_H,
         )
-        able_w = most_w(question)
         reserve_w = task.request.reserve_w
+        able_w = most_w(question) if reserve_w > 0.0 else dot(question.delivery, headroom)
         if reserve_w > able_w:
             raise RejectedError(
                 f"constraints.reserve_capacity_mw: {reserve_w / 1e6:g} MW, "

@@ -9,10 +9,10 @@ whose resource changed are laid out again.
 import json
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +34,8 @@ _LOADS: Final = frozenset({ResourceKind.LOAD, ResourceKind.HEAT_PUMP, ResourceKi
 _KINDS: Final = {"": 0} | {kind.value: at for at, kind in enumerate(ResourceKind, start=1)}
 _LIMITS: Final = ("power_w_min", "power_w_max", "ramp_w_per_s", "soc_min", "soc_max")
 _ENERGY: Final = ("out_wh", "room_wh")
-_ANSWERS: Final = ("reliability", "gain", "wear_jpy_per_kwh")
+
+_Kind = TypeVar("_Kind", bound=np.generic)
 
 Mask = npt.NDArray[np.bool_]
 Rows = tuple[Resource | None, ...]
@@ -179,41 +180,33 @@ class PlanColumns:
                 f"{len(rows):,} of {len(resources):,} resources are new and are being laid out, "
                 f"{self._done_rows:,} are done; ask again in a second"
             )
-        renewed = self._laid_out(latest, changes, resources, pause_s=0.0)
+        renewed = _copied(latest, resources, changes=changes, version=latest.version)
+        self._lay_out(renewed, rows)
         self._take(renewed)
         return renewed
 
     def _renew(self, changes: int, resources: Rows) -> None:
-        self._take(self._laid_out(self._latest, changes, resources, pause_s=PAUSE_S))
+        """Lay out what changed; everything, if more was learned."""
+        version = self._answering.version
+        old = self._latest if self._latest.version == version else NOTHING
+        after = _copied(old, resources, changes=changes, version=version)
+        rows, self._done_rows = old.changed(resources), 0
+        for first in range(0, len(rows), CHUNK_ROWS):
+            self._lay_out(after, rows[first : first + CHUNK_ROWS])
+            self._done_rows = min(first + CHUNK_ROWS, len(rows))
+            time.sleep(PAUSE_S)
+        self._take(after)
+
+    def _lay_out(self, static: Static, rows: Sequence[int]) -> None:
+        _lay_out(static, rows)
+        used = [(row, one) for row in rows if (one := static.resources[row]) is not None]
+        known = self._answering.of_resources([one for _, one in used])
+        _answer(static, [row for row, _ in used], known)
 
     def _take(self, static: Static) -> None:
         with self._lock:
             if (static.changes, static.version) > (self._latest.changes, self._latest.version):
                 self._latest = static
-
-    def _laid_out(self, before: Static, changes: int, resources: Rows, *, pause_s: float) -> Static:
-        """Lay out what changed; of a newer version of what was learned everything."""
-        count, version = len(resources), self._answering.version
-        old = before if pause_s == 0.0 or before.version == version else NOTHING
-        after = _copied(old, resources, changes=changes, version=version)
-        self._done_rows = 0
-        for rows in _chunks(old.changed(resources)):
-            _lay_out(after, rows, resources)
-            used = [row for row in rows if resources[row] is not None]
-            _answer(after, used, self._answering.of_resources(_present(resources, used)))
-            self._done_rows += len(rows)
-            time.sleep(pause_s)
-        assert len(after.quoted_id) == count, "as many rows as the fleet has"
-        return after
-
-
-def _chunks(rows: Sequence[int]) -> Iterator[Sequence[int]]:
-    for first in range(0, len(rows), CHUNK_ROWS):
-        yield rows[first : first + CHUNK_ROWS]
-
-
-def _present(resources: Rows, rows: Sequence[int]) -> list[Resource]:
-    return [one for one in (resources[row] for row in rows) if one is not None]
 
 
 def _copied(old: Static, resources: Rows, *, changes: int, version: int) -> Static:
@@ -226,11 +219,11 @@ def _copied(old: Static, resources: Rows, *, changes: int, version: int) -> Stat
         resources=resources,
         quoted_id=(old.quoted_id + more)[:count],
         command=(old.command + more)[:count],
-        kind_code=np.resize(np.append(old.kind_code, 0), count),
-        is_commanded=np.resize(np.append(old.is_commanded, np.False_), count),
-        is_load=np.resize(np.append(old.is_load, np.False_), count),
-        is_pv=np.resize(np.append(old.is_pv, np.False_), count),
-        is_store=np.resize(np.append(old.is_store, np.False_), count),
+        kind_code=_longer(old.kind_code, count),
+        is_commanded=_longer(old.is_commanded, count),
+        is_load=_longer(old.is_load, count),
+        is_pv=_longer(old.is_pv, count),
+        is_store=_longer(old.is_store, count),
         columns={name: _longer(column, count) for name, column in old.columns.items()},
         reliability=_longer(old.reliability, count),
         gain=_longer(old.gain, count),
@@ -238,13 +231,15 @@ def _copied(old: Static, resources: Rows, *, changes: int, version: int) -> Stat
     )
 
 
-def _longer(column: FloatArray, count: int) -> FloatArray:
-    return np.resize(np.append(column, 0.0), count)
+def _longer(column: npt.NDArray[_Kind], count: int) -> npt.NDArray[_Kind]:
+    found, kept = np.zeros(count, dtype=column.dtype), min(len(column), count)
+    found[:kept] = column[:kept]
+    return found
 
 
-def _lay_out(static: Static, rows: Sequence[int], resources: Rows) -> None:
+def _lay_out(static: Static, rows: Sequence[int]) -> None:
     """Write what layouts say into some rows."""
-    some = [resources[row] for row in rows]
+    some = [static.resources[row] for row in rows]
     at = np.asarray(rows, dtype=np.int64)
     for row, one in zip(rows, some, strict=True):
         static.quoted_id[row] = "" if one is None else json.dumps(one.resource_id)

@@ -8,14 +8,18 @@ from typing import Final, Protocol
 import numpy as np
 
 from cloud_coordinator.services.grid_limits import NodeLimit
-from cloud_coordinator.services.market_history import MarketHistory, MarketSeries
+from cloud_coordinator.services.publications import Series
 from cloud_coordinator.services.strategies.port import Objective
 from protocols.vocabulary.arrays import FloatArray, IntArray
 from protocols.vocabulary.calendar import SLOT_S
 from protocols.vocabulary.identifiers import ZoneId
+from protocols.vocabulary.intervals import Interval, utc_from_seconds
 
 COMMAND_W_MIN: Final = 1.0
 """A change below it is no command."""
+SPOT_KIND: Final = "spot_price_jpy_per_kwh"
+FRESH_S: Final = 60.0
+"""So long a price that was read is not read again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,35 +58,64 @@ class EnergyPrice:
 class PriceSource(Protocol):
     """What a kWh is worth."""
 
-    def energy(self, zone: ZoneId, at: datetime) -> EnergyPrice:
-        """Price of the half hour in which a moment lies; there is always one."""
+    def energy(self, zone: ZoneId, at: datetime, *, known_at: datetime) -> EnergyPrice:
+        """Price of the half hour in which a moment lies, as known then; there is always one."""
+        ...
+
+
+class PublishedSeries(Protocol):
+    """Port: published values as they were known at a moment."""
+
+    def series(
+        self, kind: str, area: str, *, step_s: int, interval: Interval, known_at: datetime
+    ) -> Series:
+        """Values that begin in an interval; empty if nothing is known."""
         ...
 
 
 class KnownPrices:
-    """The day-ahead price where it is known, and a reference where not.
+    """The day-ahead price of the area where it was imported, and a reference where not.
+
+    An award's price is none of energy: it pays for being ready, and the answer counts it beside.
 
     Parameters
     ----------
     reference_jpy_per_kwh : float
         Where nothing was published.
-    history : MarketHistory or None
-        What was published.
+    published : PublishedSeries or None
+        What was imported.
     """
 
-    def __init__(self, reference_jpy_per_kwh: float, history: MarketHistory | None = None) -> None:
+    def __init__(
+        self, reference_jpy_per_kwh: float, published: PublishedSeries | None = None
+    ) -> None:
         self._reference = EnergyPrice(jpy_per_kwh=reference_jpy_per_kwh, source="reference")
-        self._history = history
+        self._published = published
+        self._last: tuple[tuple[ZoneId, int], float, EnergyPrice] | None = None
 
-    def energy(self, zone: ZoneId, at: datetime) -> EnergyPrice:
+    def energy(self, zone: ZoneId, at: datetime, *, known_at: datetime) -> EnergyPrice:
         """Price of the half hour in which a moment lies; there is always one."""
-        if self._history is None:
+        if self._published is None:
             return self._reference
-        slot_s = int(at.timestamp()) // SLOT_S * SLOT_S
-        found = self._history.column(MarketSeries.SPOT, str(zone)).between(slot_s, 1)
-        if not np.isfinite(found[0]):
-            return self._reference
-        return EnergyPrice(jpy_per_kwh=float(found[0]), source=f"spot {zone}")
+        slot_s, now_s = int(at.timestamp()) // SLOT_S * SLOT_S, known_at.timestamp()
+        key = (zone, slot_s)
+        if self._last is not None and self._last[0] == key and self._last[1] > now_s - FRESH_S:
+            return self._last[2]
+        found = self._published.series(
+            SPOT_KIND,
+            str(zone),
+            step_s=SLOT_S,
+            interval=Interval(
+                start=utc_from_seconds(slot_s), end=utc_from_seconds(slot_s + SLOT_S)
+            ),
+            known_at=known_at,
+        )
+        known = found.value[np.isfinite(found.value)]
+        price = self._reference
+        if len(known):
+            price = EnergyPrice(jpy_per_kwh=float(known[-1]), source=f"spot {zone}")
+        self._last = key, now_s, price
+        return price
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -227,7 +227,7 @@ def award_of(fill: Fill, *, zone: ZoneId, rule: ProductRule) -> AwardRequest | N
     slots = tuple(bid.slot_range)
     last = type(bid.slot)(day=bid.slot.day, number=slots[-1] + 1)
     return AwardRequest(
-        obligation_id=ObligationId(f"{fill.request_id}.{fill.number}"),
+        obligation_id=ObligationId(f"{fill.request_id}-{fill.number}"),
         service=bid.service,
         zone=zone,
         interval=Interval(start=bid.slot.interval.start, end=last.interval.end),

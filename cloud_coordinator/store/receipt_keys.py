@@ -5,7 +5,7 @@ from typing import Final
 from sqlalchemy import select
 
 from cloud_coordinator.store.database import Database
-from cloud_coordinator.store.tables import site_certificates
+from cloud_coordinator.store.enrolment_tables import site_certificates
 from protocols.vocabulary.identifiers import SiteId
 from protocols.vocabulary.intervals import Clock
 

@@ -59,6 +59,8 @@ class CertifiedAward(Record):
     end: datetime
     probability_wanted: float
     kept: bool = Field(description="Whether it is as probable as was wanted.")
+    probability: float = Field(description="Of delivering it, by how sites did in the past.")
+    spread: float = Field(description="How much wider than promised past deliveries were, >= 1.")
     margin_w: float = Field(description="Committed beyond the award, W.")
 
 

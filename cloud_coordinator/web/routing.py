@@ -19,7 +19,7 @@ from cloud_coordinator.web.ports import Services, VitalsProbe
 from cloud_coordinator.web.problems import ERRORS_TOLD, FieldError, Kind, ProblemError, one_line
 
 JSON: Final = "application/json"
-BODY_BYTES_MAX: Final = 65_536
+BODY_BYTES_MAX: Final = 262_144
 QUERY_FIELDS_MAX: Final = 32
 HEAVY_AT_ONCE: Final = 2
 """Requests that read the history at the same time; more wait."""

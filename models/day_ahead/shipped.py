@@ -1,11 +1,22 @@
-"""The shipped day-ahead models by the quantity they forecast."""
+"""The shipped day-ahead models by the quantity they forecast, newest first."""
 
 from models.day_ahead.history import Series
 from models.day_ahead.run import DayAheadModel
 from models.day_ahead.targets import TARGETS
-from models.shipped_files import model_path
+from models.shipped_files import LATEST, model_path
 
 
-def shipped_models() -> dict[Series, DayAheadModel]:
-    """Return every shipped model; each is opened when it is first asked."""
-    return {one.series: DayAheadModel(model_path(one.name)) for one in TARGETS}
+def shipped_models() -> dict[Series, tuple[DayAheadModel, ...]]:
+    """Return the models of every quantity; each is opened when it is first asked.
+
+    The first learned from everything there was, the second left its last fifth to be scored on:
+    whoever asks for a day takes the first that has not seen it.
+    """
+    return {
+        one.series: tuple(
+            DayAheadModel(path)
+            for path in (model_path(one.name + LATEST), model_path(one.name))
+            if path.is_file()
+        )
+        for one in TARGETS
+    }

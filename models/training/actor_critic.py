@@ -22,6 +22,7 @@ from onnx import TensorProto, helper, numpy_helper, reference
 from torch import nn
 
 from models.contract import POLICY_METADATA_KEY, POLICY_VERSION
+from models.training.imitation import Teaching, imitate
 from protocols.vocabulary.arrays import FloatArray
 
 OPSET: Final = 17
@@ -65,6 +66,10 @@ class Settings:
         Of rewards to come (gamma) and of advantages (lambda).
     rate, clip, entropy : float
         Adam's rate, falling to zero; how far a probability may move; worth of trying around.
+    log_spread : float
+        Logarithm of the spread of what the actor tries at first.
+    lessons : int
+        Passes over what a teaching environment shows, before anything is tried.
     """
 
     steps: int
@@ -77,6 +82,8 @@ class Settings:
     rate: float = 3e-3
     clip: float = 0.2
     entropy: float = 1e-3
+    log_spread: float = -0.5
+    lessons: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,11 +211,15 @@ def train_actor(
     agent = _Agent(
         actor=actor,
         critic=_layers(width, settings.hidden, 1),
-        log_spread=nn.Parameter(torch.full((actions,), -0.5)),
+        log_spread=nn.Parameter(torch.full((actions,), settings.log_spread)),
     )
     learned = [*agent.actor.parameters(), *agent.critic.parameters(), agent.log_spread]
     optimiser = torch.optim.Adam(learned, lr=settings.rate, eps=1e-5)
     seen = _Seen(count=1e-4, mean=np.zeros(width), variance=np.ones(width))
+    if isinstance(environment, Teaching) and settings.lessons:
+        shown, action = environment.lessons()
+        seen.take(shown)
+        imitate(agent.actor, seen.normal(shown), action, passes=settings.lessons)
     updates = max(settings.steps // (count * settings.horizon), 1)
     rewards: list[float] = []
     for update in range(updates):

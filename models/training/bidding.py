@@ -1,14 +1,13 @@
 """Trains the bidding policy on published prices: real spot days, real balancing days.
 
 Not part of any program: needs the extra ``train`` and the data catalogue. What the actor sees is
-the day before, carried forward; what it earns is the day itself. Run as
-``python -m models.training.bidding --data DIR --output FILE``; the same seed gives the same file.
+the day before, carried forward; what it earns is the day itself. ``vpp bids train`` runs it.
 """
 
-import argparse
 import csv
 import gzip
-import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -19,10 +18,12 @@ from models.bidding import ACTIONS, OBSERVATIONS, SLOT_H, SLOTS, DayWalk, Outloo
 from models.training.actor_critic import BoolArray, Named, Settings, Trained, train_actor
 from protocols.vocabulary.arrays import FloatArray
 from protocols.vocabulary.calendar import SLOT_S, SLOTS_A_DAY, market_day, slot_of
+from protocols.vocabulary.errors import ConfigError
 
 POLICY_ID: Final = "bidding-actor-1"
-SEED: Final = 7
-STEPS: Final = 1_500_000
+RATE: Final = 3e-4
+LOG_SPREAD: Final = -1.2
+"""It begins near a good policy, so it tries little and learns slowly."""
 DAYS_AT_ONCE: Final = 64
 LAST_DAY: Final = date(2024, 9, 30)
 """Days after it are kept to judge by."""
@@ -30,11 +31,34 @@ FIRST_DAY: Final = date(2021, 4, 1)
 AREAS: Final = ("tokyo", "kansai", "kyushu", "hokkaido", "chubu", "tohoku")
 ASKED: Final = 0.7
 """Part of the day before's price that is asked; more is paid less often."""
-RESERVE_MAX: Final = 15.0
-"""JPY per kW and half hour: the cap of today's rules; older prices above it teach nothing."""
+RESERVE_MAX: Final = 40.0
+"""JPY per kW and half hour; rarer prices above it would drown the others."""
 REWARD_SCALE: Final = 1e-4
 """Rewards are 10,000 JPY per MW of power."""
 _POWER_KW: Final = 10_000.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class School:
+    """What is shown before anything is tried.
+
+    Attributes
+    ----------
+    plans : int
+        Of each day, the best of which is shown.
+    stores, days : int
+        Stores that are drawn, and days with each.
+    passes : int
+        Over all that is shown.
+    """
+
+    plans: int = 256
+    stores: int = 120
+    days: int = 8
+    passes: int = 400
+
+
+SCHOOL: Final = School()
 
 
 class PriceDays:
@@ -60,10 +84,13 @@ class BiddingDays:
         To draw from.
     count : int
         Days at once.
+    school : School
+        What is shown first.
     """
 
-    def __init__(self, days: PriceDays, count: int) -> None:
+    def __init__(self, days: PriceDays, count: int, *, school: School = SCHOOL) -> None:
         self._days = days
+        self._school = school
         self._count = count
         self._random = np.random.default_rng(0)
 
@@ -84,6 +111,47 @@ class BiddingDays:
         observation = self._begin() if done else walk.observe(self._outlook)
         reward = earned * REWARD_SCALE / (_POWER_KW / 1e3)
         return observation, reward, np.full(self._count, done)
+
+    def lessons(self) -> tuple[FloatArray, FloatArray]:
+        """Show the best of many simple plans of drawn days, by what is known before them.
+
+        A plan trades at so many of the cheapest and dearest slots and holds so much reserve in
+        so many of the best paid ones; the best of many is what a good trader would do with
+        the same prices.
+        """
+        school = self._school
+        plans = self._random.uniform(size=(school.plans, 4)) * np.array([1.0, 0.5, 1.0, 1.0])
+        seen, done = [], []
+        for _ in range(school.stores):
+            self._begin()
+            for at in range(school.days):
+                one = self._lesson(at, plans)
+                seen.append(one[0])
+                done.append(one[1])
+        return np.concatenate(seen), np.concatenate(done)
+
+    def _lesson(self, at: int, plans: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Observations and actions of the best plan of one drawn day, 48 rows each."""
+        store = self._walk.day
+        spot = np.atleast_2d(self._outlook.spot_jpy)[at]
+        worth = np.atleast_2d(self._outlook.reserve_jpy)[at]
+        rank, paid = (np.argsort(np.argsort(one)) / SLOTS for one in (spot, worth))
+        width = plans[:, 1:2]
+        energy = plans[:, :1] * ((rank >= 1.0 - width).astype(np.float64) - (rank < width))
+        reserve = plans[:, 2:3] * (paid >= plans[:, 3:4])
+        walk = DayWalk(store, len(plans))
+        for slot in range(SLOTS):
+            walk.step(energy[:, slot], reserve[:, slot])
+        earned = SLOT_H * ((walk.sell_kw - walk.buy_kw) @ spot - self._wear * walk.sell_kw.sum(1))
+        best = int(np.argmax(earned + walk.reserve_kw @ worth))
+        outlook = Outlook(spot_jpy=spot, reserve_jpy=worth, wear_jpy_per_kwh=self._wear)
+        shown = DayWalk(store, 1)
+        seen = []
+        for slot in range(SLOTS):
+            seen.append(shown.observe(outlook))
+            shown.step(energy[best : best + 1, slot], reserve[best : best + 1, slot])
+        action = np.stack([energy[best], 2.0 * reserve[best] - 1.0], axis=1)
+        return np.concatenate(seen), action
 
     def _begin(self) -> FloatArray:
         random, days = self._random, self._days
@@ -131,20 +199,41 @@ class BiddingDays:
         )
 
 
-def train_bidding(days: PriceDays, *, seed: int = SEED, steps: int = STEPS) -> Trained:
-    """Train the policy."""
+def train_bidding(
+    days: PriceDays,
+    *,
+    seed: int,
+    steps: int,
+    told: Callable[[int, float], None],
+    school: School = SCHOOL,
+) -> Trained:
+    """Train the policy: it imitates good plans first, then tries for itself.
 
-    def told(done: int, reward: float) -> None:
-        filled = int(40 * done / steps)
-        sys.stderr.write(f"\r[{'#' * filled:<40}] {done:,} steps, reward {reward:.4f}")
-
+    Parameters
+    ----------
+    days : PriceDays
+        To learn from.
+    seed : int
+        Of every draw; the same seed and steps give the same file.
+    steps : int
+        Slots of all days together.
+    told : callable
+        Is told of steps done and mean reward.
+    school : School
+        What is shown before anything is tried.
+    """
     named = Named(policy_id=POLICY_ID, observations=OBSERVATIONS, actions=ACTIONS)
-    settings = Settings(steps=steps, horizon=SLOTS, discount=1.0, hidden=48, rate=1e-3)
-    found = train_actor(
-        BiddingDays(days, DAYS_AT_ONCE), named, seed=seed, settings=settings, told=told
+    settings = Settings(
+        steps=steps,
+        horizon=SLOTS,
+        discount=1.0,
+        hidden=48,
+        rate=RATE,
+        log_spread=LOG_SPREAD,
+        lessons=school.passes,
     )
-    sys.stderr.write("\n")
-    return found
+    world = BiddingDays(days, DAYS_AT_ONCE, school=school)
+    return train_actor(world, named, seed=seed, settings=settings, told=told)
 
 
 def read_days(root: Path, *, first: date = FIRST_DAY, last: date = LAST_DAY) -> PriceDays:
@@ -156,6 +245,11 @@ def read_days(root: Path, *, first: date = FIRST_DAY, last: date = LAST_DAY) -> 
         The catalogue folder.
     first, last : date
         Market days that are used.
+
+    Raises
+    ------
+    ConfigError
+        If there are no spot prices of these days.
     """
     count = (last - first).days + 1
     spot = {area: np.full((count, SLOTS_A_DAY), np.nan) for area in AREAS}
@@ -178,6 +272,8 @@ def read_days(root: Path, *, first: date = FIRST_DAY, last: date = LAST_DAY) -> 
             if 0 <= at < count:
                 cell = (at, slot_of(inside).number - 1)
                 reserve[row["area"]][cell] = max(reserve[row["area"]][cell], price)
+    if not any(np.isfinite(one).any() for one in spot.values()):
+        raise ConfigError(f"{root}: no spot prices of {first} to {last} (jepx/jepx_spot_30min_*)")
     pairs, held = [], []
     for area in AREAS:
         whole = np.stack([spot[area][:-1], spot[area][1:]], axis=1)
@@ -193,23 +289,3 @@ def _rows(root: Path, pattern: str) -> list[dict[str, str]]:
         with gzip.open(path, "rt", encoding="utf-8", newline="") as text:
             found.extend(csv.DictReader(text))
     return found
-
-
-def main() -> None:
-    """Train and write the policy."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--steps", type=int, default=STEPS)
-    given = parser.parse_args()
-    found = train_bidding(read_days(given.data), seed=given.seed, steps=given.steps)
-    given.output.write_bytes(found.model)
-    sys.stdout.write(
-        f"{given.output}: {len(found.model):,} bytes, parity {found.parity:.1e}, "
-        f"reward {found.rewards[0]:.4f} -> {found.rewards[-1]:.4f}\n"
-    )
-
-
-if __name__ == "__main__":
-    main()

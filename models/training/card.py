@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from models.contract import ModelContract
+from models.day_ahead.targets import Target
 from models.training.evaluate import BASELINES, Evaluation, Row
-from models.training.train import RECIPES, Trained
+from models.training.recipes import RECIPES, Trained
+from protocols.vocabulary.calendar import market_day
 
 SOURCES: Final = {
     "balancing": "EPRX results (preliminary values); JEPX spot results",
@@ -80,25 +81,44 @@ def verdict(evaluation: Evaluation) -> str:
     return f"The shipped model does NOT beat {', '.join(evaluation.beaten)}."
 
 
-def card(contract: ModelContract, trained: Trained, evaluation: Evaluation) -> str:
+def card(target: Target, trained: Trained, evaluation: Evaluation | None) -> str:
     """Write the card of one model.
 
     Parameters
     ----------
-    contract : ModelContract
-        Of the shipped file.
+    target : Target
+        What it forecasts.
     trained : Trained
         How it came about.
-    evaluation : Evaluation
-        Its scores.
+    evaluation : Evaluation or None
+        Its scores; None for a model that left no days to be scored on.
 
     Returns
     -------
     str
         Markdown.
     """
-    name = evaluation.target
-    recipes = RECIPES[name]
+    parts: Sequence[str] = (
+        f"# {trained.contract.model_id}",
+        *_origin(target.name, trained),
+        "## Scores",
+        *(_scores(evaluation) if evaluation else (_UNSCORED.format(name=target.name),)),
+        "## Limits",
+        "\n".join(f"- {line}" for line in LIMITS[target.name]),
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+_UNSCORED: Final = (
+    "Made by the same recipe as `{name}.onnx`, from all days there are, so none is left to score "
+    "it on; the scores of that one are the best guess (see its card: naive days, linear, "
+    "lightgbm). It is used for days after its period only."
+)
+
+
+def _origin(name: str, trained: Trained) -> Sequence[str]:
+    """Say what it is and what it was made from."""
+    contract, recipes = trained.contract, RECIPES[name]
     networks = ", ".join(
         f"{one.kind} (width {one.width}, {one.epochs} epochs, seed {one.seed})" for one in recipes
     )
@@ -109,32 +129,32 @@ def card(contract: ModelContract, trained: Trained, evaluation: Evaluation) -> s
     )
     losses = ", ".join(f"{words} {loss:.4f}" for words, loss in trained.validation)
     quantiles = ", ".join(f"{one:g}" for one in contract.quantiles)
-    parts: Sequence[str] = (
-        f"# {contract.model_id}",
+    period = f"{market_day(contract.data_from)} to {market_day(contract.data_until)}"
+    return (
         f"Day-ahead quantiles ({quantiles}) of {WHAT[name]}, from what is known at 10:00 JST of "
-        "the day before. One file for all areas; features version "
+        "the day before. One file for all places; features version "
         f"{contract.features_version} (`models.day_ahead`).",
         "## Made from",
-        f"{contract.data_from:%Y-%m-%d} to {contract.data_until:%Y-%m-%d} (exclusive), "
-        f"{trained.samples} area-days; {held} and "
-        f"calibrate the quantiles. Sources: {SOURCES[name]}. "
-        "No data are shipped.",
+        f"{period} (exclusive), {trained.samples} place-days; {held} and calibrate the quantiles. "
+        f"Sources: {SOURCES[name]}. No data are shipped.",
         f"Networks: {networks}; their mean is answered, each kind alone as a further output. "
         f"Pinball loss on the validation weeks (normalised): {losses}. Same seeds, same file: "
-        f"`make train`.",
+        "`make train`.",
         f"Size {trained.export.size_bytes:,} bytes; onnxruntime differs from torch by "
-        f"{trained.export.difference:.1g} of the level at most; one forecast takes "
-        f"{evaluation.run_ms:.2f} ms on one thread.",
-        "## Scores",
+        f"{trained.export.difference:.1g} of the level at most.",
+    )
+
+
+def _scores(evaluation: Evaluation) -> Sequence[str]:
+    """How good it is."""
+    return (
         f"{evaluation.test_from} to {evaluation.test_until}, which no part of the model has seen. "
         f"Compared with {', '.join(BASELINES)}: the same features and days; slots in which "
         "nothing can come (night) are left out.",
         "\n".join(table(evaluation)),
         verdict(evaluation),
-        "## Limits",
-        "\n".join(f"- {line}" for line in LIMITS[name]),
+        f"One forecast takes {evaluation.run_ms:.2f} ms of one thread.",
     )
-    return "\n\n".join(parts) + "\n"
 
 
 def as_plain(evaluation: Evaluation) -> Mapping[str, object]:

@@ -23,6 +23,7 @@ from models.day_ahead.frame import (
 from models.day_ahead.history import History
 from models.day_ahead.targets import Target
 from models.session import open_session
+from models.shipped_files import LATEST, model_path
 from models.training.baselines import SCORED, Linear, naive, trees, with_error_quantiles
 from models.training.samples import (
     FIRST_DAYS,
@@ -111,6 +112,26 @@ def evaluation_days(
     if not days[FIRST_DAYS] < first <= days[-1]:
         raise ConfigError(f"{target.name}: no days to learn from before {first}, or none after")
     return days[FIRST_DAYS:], first
+
+
+def unseen(target: Target, test_from: date, *, folder: Path | None) -> Path:
+    """File of the newest shipped model that has not seen the test; the older one if both have.
+
+    Parameters
+    ----------
+    target : Target
+        Quantity.
+    test_from : date
+        First day scored.
+    folder : Path or None
+        Where the models lie; the package's own if None.
+    """
+    latest = model_path(target.name + LATEST, folder=folder)
+    if latest.is_file():
+        contract = open_session(latest, features_version=DAY_AHEAD_VERSION)[1]
+        if contract.data_until <= jst_moment(test_from, clock.min):
+            return latest
+    return model_path(target.name, folder=folder)
 
 
 def evaluate(  # noqa: PLR0913 data, question and place of the answer

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +14,7 @@ from models.contract import ModelContract, to_metadata
 from models.day_ahead.frame import DAY, FORECAST, FRAME, SLOTS
 from models.session import open_session
 from models.training.nets import Calibration, Forecaster
+from models.training.recipes import Export
 from models.training.samples import Samples
 from protocols.vocabulary.errors import ConfigError
 
@@ -58,22 +58,6 @@ class Ensemble(nn.Module):
             (offset + unit * calibrate(answer)).clamp_min(0.0)
             for calibrate, answer in zip(self.calibrations, everything, strict=True)
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Export:
-    """What the export found.
-
-    Attributes
-    ----------
-    size_bytes : int
-        Of the file.
-    difference : float
-        Largest difference of torch and onnxruntime over the level.
-    """
-
-    size_bytes: int
-    difference: float
 
 
 def export(ensemble: Ensemble, path: Path, *, contract: ModelContract, samples: Samples) -> Export:

@@ -10,44 +10,13 @@ import torch
 from torch import Tensor
 
 from models.day_ahead.frame import QUANTILES
-from models.training.nets import SMALLEST, Drop, Forecaster, Standard
+from models.training.nets import SMALLEST, Forecaster, Standard
+from models.training.recipes import Recipe
 from models.training.samples import Samples, normalised_truth
 
 BATCH: Final = 128
-LARGEST: Final = 6.0
-"""Truths are cut here in the model's number: a crash of the market must not rule the loss."""
 MEAN_DECAY: Final = 0.995
 RIDGE: Final = 1.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """How one network is trained.
-
-    Attributes
-    ----------
-    kind : str
-        ``lstm`` or ``transformer``.
-    epochs, seed : int
-        Passes over the samples, start.
-    held_year : int
-        Year before the test that it does not learn from; 0 leaves out single weeks instead.
-    width : int
-        Size of a token.
-    drop : Drop
-        What is left out at random.
-    decay, rate : float
-        Decay of the weights, highest learning rate.
-    """
-
-    kind: str
-    epochs: int
-    seed: int
-    held_year: int
-    width: int = 48
-    drop: Drop = Drop(numbers=0.1, hidden=0.2)  # noqa: RUF009 a named tuple does not change
-    decay: float = 3e-2
-    rate: float = 3e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,13 +29,13 @@ class Tensors:
     weight: Tensor
 
 
-def tensors_of(samples: Samples) -> Tensors:
-    """Turn samples into tensors for training."""
+def tensors_of(samples: Samples, *, cut: float) -> Tensors:
+    """Turn samples into tensors for training; truths beyond ``cut`` are cut."""
     truth, weight = normalised_truth(samples)
     return Tensors(
         slots=torch.from_numpy(samples.slots),
         day=torch.from_numpy(samples.day),
-        truth=torch.from_numpy(truth).clamp(-LARGEST, LARGEST),
+        truth=torch.from_numpy(truth).clamp(-cut, cut),
         weight=torch.from_numpy(weight),
     )
 

@@ -3,12 +3,13 @@
 Both start from a linear answer of the slot's own numbers and learn what that misses.
 """
 
-from typing import Final, NamedTuple
+from typing import Final
 
 import torch
 from torch import Tensor, nn
 
 from models.day_ahead.frame import QUANTILES
+from models.training.recipes import Drop
 from protocols.vocabulary.calendar import SLOTS_A_DAY
 
 CUT: Final = 6.0
@@ -16,13 +17,6 @@ CUT: Final = 6.0
 SMALLEST: Final = 1e-3
 HEADS: Final = 4
 _MIDDLE: Final = QUANTILES.index(0.5)
-
-
-class Drop(NamedTuple):
-    """Parts that are left out at random while learning: of the day's numbers, of hidden ones."""
-
-    numbers: float
-    hidden: float
 
 
 class Standard(nn.Module):

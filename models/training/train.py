@@ -1,10 +1,8 @@
 """Make the shipped models: samples, networks, calibration, export; the same from the same seed."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date, time
 from pathlib import Path
-from typing import Final
 
 import torch
 from torch import Tensor
@@ -20,51 +18,13 @@ from models.day_ahead.frame import (
     SLOTS,
 )
 from models.day_ahead.targets import Target
-from models.training.export import Ensemble, Export, export
-from models.training.fit import BATCH, Recipe, answers, fit, stretch_of, tensors_of
-from models.training.nets import Calibration, Drop, Forecaster
+from models.training.export import Ensemble, export
+from models.training.fit import BATCH, answers, fit, stretch_of, tensors_of
+from models.training.nets import Calibration, Forecaster
+from models.training.recipes import KINDS, RECIPES, Trained
 from models.training.samples import Samples, split
 from protocols.vocabulary.calendar import SLOT_S, SLOTS_A_DAY, jst_moment
 from protocols.vocabulary.identifiers import ModelId
-
-_LIGHT: Final = Drop(numbers=0.0, hidden=0.1)
-LONG: Final = (
-    Recipe(kind="lstm", epochs=6, seed=1, held_year=1),
-    Recipe(kind="lstm", epochs=6, seed=2, held_year=2),
-    Recipe(kind="transformer", epochs=5, seed=3, held_year=1),
-    Recipe(kind="transformer", epochs=5, seed=4, held_year=2),
-)
-"""Nine years of data: each of the last two is learned from by one network of each kind."""
-SHORT: Final = (
-    Recipe(kind="lstm", epochs=8, seed=1, held_year=0, drop=_LIGHT, decay=1e-2),
-    Recipe(kind="transformer", epochs=8, seed=1, held_year=0, drop=_LIGHT, decay=1e-2),
-)
-"""Too few years to leave one out: single weeks are held back."""
-KINDS: Final = ("lstm", "transformer")
-RECIPES: Final = {"demand": LONG, "pv": SHORT, "price": LONG, "balancing": SHORT}
-"""Networks of each target; the mean of each kind and the mean of both kinds are answered."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trained:
-    """What came of a training.
-
-    Attributes
-    ----------
-    contract : ModelContract
-        Of the file.
-    export : Export
-        Size and parity.
-    validation : tuple of tuple
-        Name and seed of each network and its loss on the validation weeks.
-    samples : int
-        Learned from.
-    """
-
-    contract: ModelContract
-    export: Export
-    validation: tuple[tuple[str, float], ...]
-    samples: int
 
 
 def train(
@@ -107,12 +67,13 @@ def train(
         for recipe in (one for one in RECIPES[target.name] if one.kind == kind):
             name = f"{kind} {recipe.seed}"
             parts = split(samples, test_from, held_year=recipe.held_year)
-            data, validation = tensors_of(parts.fit), tensors_of(parts.validation)
+            data = tensors_of(parts.fit, cut=recipe.cut)
+            validation = tensors_of(parts.validation, cut=recipe.cut)
             total = recipe.epochs * -(-len(data.slots) // BATCH)
             network, loss = fit(recipe, data, validation, tick=_counter(total, _named(tick, name)))
             losses.append((name, loss))
             groups[-1].append(network)
-            held = tensors_of(parts.calibration)
+            held = tensors_of(parts.calibration, cut=recipe.cut)
             stretches[-1].append(stretch_of(answers(network, held), held))
     contract = _contract(target, samples, test_from=test_from)
     ensemble = Ensemble(groups, _calibrations(stretches))

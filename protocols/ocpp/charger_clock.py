@@ -6,7 +6,7 @@ the same distance to our clock each time, what waited is further behind. A value
 late is as old as it is behind; a value that waited is none of now.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -18,6 +18,10 @@ WHOLE_S: Final = 1.0
 """Chargers may write whole seconds, so this much behind means nothing."""
 APART_S: Final = 0.5
 """Messages of a queue arrive faster than this after each other."""
+DRIFT: Final = 0.1
+"""How fast the distance may grow by itself, seconds in a second."""
+DRIFT_S_MAX: Final = 0.2
+"""And at most this from one message to the next: a queue must not drag it along."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +36,22 @@ class ChargerClock:
         Distance of the last message that did not fit.
     doubted_at : datetime or None
         When that arrived.
+    heard_at : datetime or None
+        When the last message arrived that did fit.
     """
 
     offset_s: float = 0.0
     doubted_s: float | None = None
     doubted_at: datetime | None = None
+    heard_at: datetime | None = None
+
+    def followed(self, distance_s: float, received_at: datetime) -> "ChargerClock":
+        """Follow a live message: at once where it is nearer, slowly where it is further behind."""
+        drift_s = DRIFT_S_MAX
+        if self.heard_at is not None:
+            drift_s = min(drift_s, DRIFT * max((received_at - self.heard_at).total_seconds(), 0.0))
+        offset_s = max(distance_s, self.offset_s - drift_s)
+        return ChargerClock(offset_s=offset_s, heard_at=received_at)
 
 
 def judged(
@@ -62,16 +77,15 @@ def judged(
     """
     distance_s = (stamped_at - received_at).total_seconds()
     if asked_for:
-        return ChargerClock(offset_s=distance_s), 0.0
+        return ChargerClock(offset_s=distance_s, heard_at=received_at), 0.0
     behind_s = clock.offset_s - distance_s
     if abs(behind_s) <= TOLERANCE_S:
-        # It drifts slowly; a late message does not drag it along.
-        age_s = max(behind_s - WHOLE_S, 0.0)
-        return ChargerClock(offset_s=max(distance_s, clock.offset_s - AGREE_S)), age_s
+        age_s = behind_s if behind_s > WHOLE_S else 0.0
+        return clock.followed(distance_s, received_at), age_s
     if clock.doubted_s is not None and clock.doubted_at is not None:
         steady = abs(distance_s - clock.doubted_s) <= AGREE_S
         apart_s = (received_at - clock.doubted_at).total_seconds()
         if steady and apart_s >= APART_S:
-            return ChargerClock(offset_s=distance_s), 0.0
-    doubt = ChargerClock(offset_s=clock.offset_s, doubted_s=distance_s, doubted_at=received_at)
+            return ChargerClock(offset_s=distance_s, heard_at=received_at), 0.0
+    doubt = replace(clock, doubted_s=distance_s, doubted_at=received_at)
     return doubt, None

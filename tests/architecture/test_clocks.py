@@ -13,6 +13,7 @@ CHANCE = {"random", "secrets", "uuid"}
 
 WIRING = {
     "cloud_coordinator/commands/bids.py",
+    "cloud_coordinator/commands/optimize.py",
     "cloud_coordinator/commands/ieee2030_5.py",
     "cloud_coordinator/commands/openadr.py",
     "cloud_coordinator/main.py",
@@ -56,6 +57,7 @@ MAY_DRAW = {
     "cloud_coordinator/commands/allocation_bench/fleets.py": "a benchmark, from a fixed seed",
     "cloud_coordinator/allocation/experience.py": "draws from the generator it is given",
     "cloud_coordinator/commands/certificate.py": "a check by draws, from a seed a person gives",
+    "cloud_coordinator/commands/synthetic_sites.py": "a benchmark, from a fixed seed",
     "cloud_coordinator/commands/cycle.py": "a benchmark, from a fixed seed",
     "cloud_coordinator/gateway/cycle.py": "costs of a measured decision, from a fixed seed",
     "firmware_sim/fleet/outages.py": "drawn from the run's seed, so the same each time",

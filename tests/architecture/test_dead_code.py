@@ -17,10 +17,13 @@ PACKAGES = ("protocols", "models", "firmware_sim", "edge_agent", "cloud_coordina
 MIGRATIONS = "cloud_coordinator.store.migrations."
 """Alembic loads these by their place and calls what they define."""
 
-UNUSED_MODULES = {"cloud_coordinator.commands.cycle": "run as a module by `vpp bench cycle`"}
+UNUSED_MODULES = {
+    "cloud_coordinator.commands.cycle": "run as a module by `vpp bench cycle`",
+    "cloud_coordinator.commands.optimize": "run as a module by `vpp bench optimize`",
+    "models.training.bidding": "loaded by its name by `vpp bids train`, if the extra is installed",
+}
 UNUSED_NAMES = {
     "InfeasibleError": "part of the agreed error tree; the balance always has an answer",
-    "SolverFailedError": "part of the agreed error tree; the solver returns its status",
     "MULTICAST_IPV4": "a fact of the specification; the group is configured",
     "confirmation": "bacpypes3 calls it for each datagram that comes in",
     "OTHER": "a row of the table of working modes",

@@ -66,6 +66,6 @@ def test_a_program_needs_no_more_than_its_extra(package: str, extras: tuple[str,
     missing = {
         module
         for module in outside
-        if not brought & {*providers.get(module, ()), *WITH.get(module, ())}
+        if not brought & {module, *providers.get(module, ()), *WITH.get(module, ())}
     }
     assert not missing, f"not in {extras or 'the dependencies'}: {sorted(missing)}"

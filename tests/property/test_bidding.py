@@ -57,7 +57,7 @@ def questions(draw: st.DrawFn) -> BidQuestion:
     asked=questions(),
     point=st.lists(st.floats(0.0, 1.0), min_size=len(PARAMETERS), max_size=len(PARAMETERS)),
 )
-@settings(max_examples=25, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=12, deadline=None, suppress_health_check=SLOW)
 def test_every_point_is_a_book_that_keeps_every_rule(
     asked: BidQuestion, point: list[float]
 ) -> None:
@@ -70,7 +70,7 @@ def test_every_point_is_a_book_that_keeps_every_rule(
 
 
 @given(asked=questions())
-@settings(max_examples=4, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=3, deadline=None, suppress_health_check=SLOW)
 def test_every_strategy_keeps_every_rule(asked: BidQuestion) -> None:
     """If it fails, some strategy breaks a tick, lot, cap, gate, minimum or ledger rule."""
     strategies = [
@@ -85,7 +85,7 @@ def test_every_strategy_keeps_every_rule(asked: BidQuestion) -> None:
 
 
 @given(asked=questions())
-@settings(max_examples=4, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=3, deadline=None, suppress_health_check=SLOW)
 def test_the_exact_strategy_keeps_every_rule(asked: BidQuestion) -> None:
     """If it fails, the optimum of the program is not one of the market."""
     pytest.importorskip("highspy", reason="HiGHS is not installed (extra cloud)")

@@ -128,6 +128,19 @@ def test_a_message_reaches_exactly_the_patterns_that_match(server: Server) -> No
     run(server, scenario)
 
 
+def test_a_subscription_is_in_force_when_it_returns(server: Server) -> None:
+    """A command sent right after a gateway was let in would reach nobody."""
+
+    async def scenario(site: Bus, coordinator: Bus) -> None:
+        down: list[str] = []
+        for number in range(100):
+            await site.subscribe(f"v1/7/site-{number}/dn/ack", lambda t, _: down.append(t))
+            assert coordinator.publish(f"v1/7/site-{number}/dn/ack", b"")
+        await until(lambda: len(down) == 100)
+
+    run(server, scenario)
+
+
 def test_the_bus_comes_back_by_itself_and_sends_nothing_old(server: Server) -> None:
     """After a broker's death the fleet would stay deaf, or act on a stale dispatch signal."""
 

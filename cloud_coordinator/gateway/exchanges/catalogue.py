@@ -58,6 +58,8 @@ _BALANCING: Final = {
 }
 _SOURCES: Final[Mapping[MarketSeries, Sequence[tuple[str, str]]]] = {
     MarketSeries.SPOT: (("jepx/jepx_spot_30min_*", "{area}_price_jpy_per_kwh"),),
+    MarketSeries.SELL_BIDS: (("jepx/jepx_spot_30min_*", "sell_bid_kwh"),),
+    MarketSeries.BUY_BIDS: (("jepx/jepx_spot_30min_*", "buy_bid_kwh"),),
     MarketSeries.INTRADAY: (("jepx/jepx_intraday_30min_*", "avg_jpy_per_kwh"),),
     MarketSeries.DEMAND: (
         ("tso/demand_pv_30min_*", "{area}_demand_mw"),
@@ -66,7 +68,14 @@ _SOURCES: Final[Mapping[MarketSeries, Sequence[tuple[str, str]]]] = {
     MarketSeries.PV: (("tso/demand_pv_30min_*", "{area}_pv_mw"),),
 }
 """Files and columns of a series, the finest first."""
-_WEATHER: Final = {MarketSeries.TEMPERATURE: "temp_c", MarketSeries.IRRADIANCE: "ghi_wm2"}
+_WEATHER: Final = {
+    MarketSeries.TEMPERATURE: "temp_c",
+    MarketSeries.IRRADIANCE: "ghi_wm2",
+    MarketSeries.DEW_POINT: "dewpoint_c",
+    MarketSeries.PRESSURE: "sea_level_pressure_hpa",
+    MarketSeries.WIND: "wind_mps",
+    MarketSeries.RAIN: "precip_mm",
+}
 _PRICES: Final = ("price_highest", "price_lowest", "price_mean")
 _HALF_HOURS_MAX: Final = 40 * 366 * 48
 """A column longer than forty years is a wrong date, not data."""
@@ -92,12 +101,13 @@ class Catalogue:
         """Half hours of a series; hourly means are repeated in both half hours."""
         if series in _WEATHER:
             return self._weather(area, _WEATHER[series])
-        found = EMPTY
+        lacking: dict[str, str] = {}
         for pattern, name in _SOURCES[series]:
-            found = self._of(pattern, name.format(area=area))
+            found = self._of(pattern, name.format(area=area), lacking)
             if len(found.values):
-                break
-        return found
+                return found
+        self._missing |= lacking
+        return EMPTY
 
     def balancing(self, product: Service, area: str) -> BalancingColumns:
         """Results of a product."""
@@ -114,9 +124,10 @@ class Catalogue:
         if station is None:
             self._missing.setdefault(f"weather/{area}", f"weather: no station for {area}")
             return EMPTY
-        return self._of(f"weather/jma_hourly_{station}_*", name)
+        return self._of(f"weather/jma_hourly_{station}_*", name, self._missing)
 
-    def _of(self, pattern: str, name: str) -> HalfHours:
+    def _of(self, pattern: str, name: str, lacking: dict[str, str]) -> HalfHours:
+        """Column of a file; what it lacks is noted: it counts only where no other file has it."""
         if pattern not in self._tables:
             self._tables[pattern] = self._read(pattern)
         found = self._tables[pattern]
@@ -124,7 +135,7 @@ class Catalogue:
             return EMPTY
         if name not in found:
             where = f"{self._root / pattern}"
-            self._missing.setdefault(f"{pattern}:{name}", f"{where}: has no {name}")
+            lacking.setdefault(f"{pattern}:{name}", f"{where}: has no {name}")
             return EMPTY
         return found[name]
 

@@ -5,6 +5,7 @@ gate instead (:mod:`cloud_coordinator.services.market_day.asking`); to compare s
 joint question is fairer, for nothing is decided between.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from typing import Final
@@ -13,6 +14,7 @@ import numpy as np
 
 from cloud_coordinator.market.bids import Source, Venue
 from cloud_coordinator.market.ledger import Holdings
+from cloud_coordinator.market.product import ProductRule
 from cloud_coordinator.services.bidding.acceptance import acceptances
 from cloud_coordinator.services.bidding.port import BidQuestion, Terms
 from cloud_coordinator.services.forecasting import Forecasts
@@ -37,17 +39,14 @@ class JointAsker:
     ----------
     market : Market
         What stays.
-    first : date
-        Day whose rules hold for all, where no set is named.
     seed : int
         For strategies that draw.
     """
 
-    def __init__(self, market: Market, *, first: date, seed: int) -> None:
+    def __init__(self, market: Market, *, seed: int) -> None:
         self._market = market
         self._seed = seed
-        self._rules = market.rules(first)
-        self._offering: Offering | None = None
+        self._offerings: dict[tuple[ProductRule, ...], Offering] = {}
 
     def question(self, day: date, forecasts: Forecasts) -> BidQuestion:
         """Ask for a day that begins with the contents planned for its end."""
@@ -55,22 +54,24 @@ class JointAsker:
         area = market.area.name
         spot = forecasts.spot_price(area, day, at)
         known = KnownHistory(market.history, at)
+        rules = market.rules(day)
+        offering = self._offering(rules, at)
         balancing = {
             service: forecasts.balancing_price(service.value, area, day=day, known_at=at)
-            for service in self._rules
+            for service in rules
         }
-        holdings = self._holdings(at)
+        holdings = self._holdings(offering)
         return BidQuestion(
             area=area,
             day=day,
             handed_in=_handed_in(day),
-            rules=self._rules,
+            rules=rules,
             exchange=market.exchange,
             ledger_rule=market.ledger_rule,
             spot=spot,
             balancing=balancing,
             holdings=holdings,
-            risk=self._offered(at).risk,
+            risk=offering.risk,
             terms=Terms(
                 degradation_jpy_per_kwh=market.portfolio.degradation_jpy_per_kwh,
                 load_jpy_per_kwh=market.portfolio.load_jpy_per_kwh,
@@ -81,7 +82,7 @@ class JointAsker:
             patterns=PATTERNS,
             acceptance=acceptances(
                 known,
-                self._rules,
+                rules,
                 balancing=balancing,
                 capability_kw=holdings.capability_kw,
                 place=(area, day),
@@ -89,15 +90,17 @@ class JointAsker:
             seed=self._seed,
         )
 
-    def _offered(self, at: datetime) -> Offering:
-        if self._offering is None:
-            self._offering = offering_of(self._market.portfolio, self._rules, at=at)
-        return self._offering
+    def _offering(self, rules: Mapping[Service, tuple[ProductRule, ...]], at: datetime) -> Offering:
+        """Find what may be offered; once for the same rules."""
+        key = tuple(one for sets in rules.values() for one in sets)
+        if key not in self._offerings:
+            self._offerings[key] = offering_of(self._market.portfolio, rules, at=at)
+        return self._offerings[key]
 
-    def _holdings(self, at: datetime) -> Holdings:
+    def _holdings(self, offering: Offering) -> Holdings:
         """Find what there is to sell; loads give as energy what their slowest product can."""
         portfolio = self._market.portfolio
-        found = self._offered(at).holdings(portfolio, portfolio.end_soc * portfolio.contents_kwh)
+        found = offering.holdings(portfolio, portfolio.end_soc * portfolio.contents_kwh)
         power = dict(found.capability_kw)
         loads = [one for (source, _), one in power.items() if source is Source.LOAD]
         if loads:

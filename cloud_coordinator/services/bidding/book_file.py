@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from cloud_coordinator.market.bids import Bid, Pattern, Source, Venue
-from cloud_coordinator.services.bidding.port import BidBook, BidQuestion
+from cloud_coordinator.services.bidding.port import BidBook
 from protocols.templates.table import Table, choice
 from protocols.vocabulary.arrays import column
 from protocols.vocabulary.calendar import SLOTS_A_DAY, Slot
@@ -24,12 +24,12 @@ _STEPS: Final = 1e6
 """Of a kW kept free, always cut downward: a book that was written keeps its rules."""
 
 
-def to_data(book: BidBook, question: BidQuestion) -> dict[str, object]:
+def to_data(book: BidBook, *, area: str, day: date) -> dict[str, object]:
     """Book as plain data; amounts are text, so that they are exact."""
     return {
         "format": FORMAT,
-        "area": question.area,
-        "day": question.day.isoformat(),
+        "area": area,
+        "day": day.isoformat(),
         "strategy": book.strategy,
         "expected_jpy": str(book.expected_jpy),
         "notes": list(book.notes),

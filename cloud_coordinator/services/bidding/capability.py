@@ -5,7 +5,7 @@ reaches within the product's response time, its learned gain, and how often it k
 Pure.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from cloud_coordinator.allocation.reliability import Promise, delivered_law
 from cloud_coordinator.fleet.characteristics import Characteristics
+from cloud_coordinator.market.bids import Source
 from cloud_coordinator.market.product import ProductRule
 from cloud_coordinator.services.bidding.risk import RiskCurve, risk_curve
 from protocols.vocabulary.arrays import FloatArray
@@ -21,7 +22,9 @@ from protocols.vocabulary.envelope import Baseline, Envelope
 from protocols.vocabulary.errors import ConfigError
 
 PROBABILITY: Final = 0.999
-"""With which a promise is to be kept."""
+"""With which all promises of a half hour are to be kept together, in whichever lists."""
+_SPLITS: Final = (0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95)
+"""Parts of the allowed failures that the first of two sources may be given."""
 _HOUR_S: Final = 3600.0
 _KW: Final = 1e3
 
@@ -96,9 +99,47 @@ def capability(
             known[key] = law.dependable_w(probability) / total
         found[at] = known[key] * total
     least = int(np.argmin(np.where(found > 0.0, found, np.inf)))
-    law = delivered_law(Promise(power_w=power_w[:, least], reliability=reliability))
+    cautious = delivered_law(Promise(power_w=power_w[:, least], reliability=reliability))
+    usual = sites.characteristics.reliability
+    law = delivered_law(Promise(power_w=power_w[:, least], reliability=usual))
     tolerance = min((float(rule.tolerance.pct) / 100.0 for rule in rules), default=0.0)
-    return Dependability(power_kw=found / _KW, risk=risk_curve(law, float(found[least]), tolerance))
+    risk = risk_curve(law, float(found[least]), tolerance, cautious=cautious)
+    return Dependability(power_kw=found / _KW, risk=risk)
+
+
+def allowances(
+    parts: Mapping[Source, Sites], probability: float = PROBABILITY
+) -> Mapping[Source, float]:
+    """Share the failures that are allowed among sources, so that they promise most together.
+
+    Lists of different sources are assessed apart and fail independently, so the promise of the
+    portfolio is kept with the product of their probabilities: two lists at 99.9 % each keep
+    99.8 % together. What is allowed is split where the sum of dependable power is greatest.
+
+    Parameters
+    ----------
+    parts : mapping
+        Sites by source, one or two.
+    probability : float
+        With which all promises are to be kept.
+
+    Raises
+    ------
+    ConfigError
+        As :func:`capability`.
+    """
+    if len(parts) <= 1:
+        return dict.fromkeys(parts, probability)
+    first, second = parts
+
+    def together(split: float) -> float:
+        return sum(
+            float(capability(parts[one], (), probability=probability**part).power_kw.sum())
+            for one, part in ((first, split), (second, 1.0 - split))
+        )
+
+    best = max(_SPLITS, key=lambda split: (together(split), -abs(split - 0.5)))
+    return {first: probability**best, second: probability ** (1.0 - best)}
 
 
 def _reachable_w(sites: Sites, rules: Sequence[ProductRule]) -> FloatArray:

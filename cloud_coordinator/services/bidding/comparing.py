@@ -32,6 +32,8 @@ from protocols.vocabulary.errors import VppError
 DRAWS: Final = 20
 WORST: Final = 0.05
 """Part of all draws of all days whose mean is the conditional value at risk."""
+SURE: Final = 1.96
+"""Standard errors of a 95 % interval."""
 REFERENCE: Final = "exact"
 
 
@@ -56,14 +58,19 @@ class Row:
         Days it answered.
     expected_jpy, profit_jpy, penalty_jpy, wear_jpy : float
         Mean of a day: as expected by its own book, and as it came.
+    error_jpy : float
+        Half width of the 95 % interval of the mean profit, days being the sample.
+    optimism_jpy, optimism_error_jpy : float
+        Expected less came, a day, and half width of its interval.
     deviation_jpy : float
-        Standard deviation over days and draws.
+        Standard deviation over days, seeds and draws.
     worst_jpy : float
         Mean of the worst twentieth (CVaR).
     seconds : float
         Mean of a question.
-    expected_gap, profit_gap : float or None
-        Part that is missing to the exact strategy; None without it.
+    expected_gap, profit_gap, gap_error : float or None
+        Part that is missing to the exact strategy on the days that both answered, and half
+        width of the interval of the latter; None without it.
     failed : tuple of str
         Days it had no answer for, and why.
     """
@@ -74,11 +81,15 @@ class Row:
     profit_jpy: float
     penalty_jpy: float
     wear_jpy: float
+    error_jpy: float
+    optimism_jpy: float
+    optimism_error_jpy: float
     deviation_jpy: float
     worst_jpy: float
     seconds: float
     expected_gap: float | None
     profit_gap: float | None
+    gap_error: float | None
     failed: tuple[str, ...]
 
 
@@ -100,11 +111,28 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    """One book: what it expected, JPY, what it came to, and how long it took, s."""
+
+    expected_jpy: float
+    outcomes: Outcomes
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Tally:
-    expected: list[float]
-    outcomes: list[Outcomes]
-    seconds: list[float]
+    answers: dict[date, list[_Answer]]
     failed: list[str]
+
+    def expected_jpy(self, days: Sequence[date]) -> FloatArray:
+        """Mean of each day over seeds."""
+        return np.array([np.mean([one.expected_jpy for one in self.answers[day]]) for day in days])
+
+    def profit_jpy(self, days: Sequence[date]) -> FloatArray:
+        """Mean of each day over seeds and draws."""
+        return np.array(
+            [np.mean([one.outcomes.profit_jpy.mean() for one in self.answers[day]]) for day in days]
+        )
 
 
 def compare(
@@ -112,7 +140,7 @@ def compare(
     market: Market,
     days: Sequence[date],
     *,
-    seed: int,
+    seeds: Sequence[int],
     watch: Watch,
 ) -> tuple[tuple[Row, ...], tuple[str, ...]]:
     """Let strategies bid on the same days.
@@ -125,48 +153,54 @@ def compare(
         What stays.
     days : sequence of date
         Market days, at least one.
-    seed : int
-        Of strategies and of draws.
+    seeds : sequence of int
+        Of strategies and of draws, at least one; every day is asked with each.
     watch : Watch
-        Measures, and is told of each day.
+        Measures, and is told of each book.
 
     Returns
     -------
     tuple
         Rows, and notes about days that were left out and fallbacks.
     """
-    asker = JointAsker(market, first=days[0], seed=seed)
-    tallies = {
-        one.name: _Tally(expected=[], outcomes=[], seconds=[], failed=[]) for one in entrants
-    }
+    asker = JointAsker(market, seed=seeds[0])
+    tallies = {one.name: _Tally(answers={}, failed=[]) for one in entrants}
     notes: dict[str, None] = {}
-    for number, day in enumerate(days):
+    for day in days:
         spot = market.history.column(MarketSeries.SPOT, market.area.name).of_day(day)
         if not np.isfinite(spot).all():
             notes[f"{day}: left out, not all area prices are published"] = None
             continue
+        asked: dict[int, BidQuestion] = {}
         for one in entrants:
-            watch.done()
-            question = asker.question(day, one.forecasts)
-            tally, begin = tallies[one.name], watch.clock_s()
-            try:
-                book = one.strategy.bids(question)
-            except VppError as error:
-                tally.failed.append(f"{day}: {error}")
-                continue
-            tally.seconds.append(watch.clock_s() - begin)
-            tally.expected.append(float(book.expected_jpy))
-            random = np.random.default_rng([seed, number])
-            tally.outcomes.append(
-                realise(book, question, market.history, portfolio=market.portfolio, random=random)
-            )
-            notes |= {f"{one.name}: {note}": None for note in book.notes}
+            if id(one.forecasts) not in asked:
+                asked[id(one.forecasts)] = asker.question(day, one.forecasts)
+            question, tally = asked[id(one.forecasts)], tallies[one.name]
+            for seed in seeds:
+                watch.done()
+                begin = watch.clock_s()
+                try:
+                    book = one.strategy.bids(replace(question, seed=seed))
+                except VppError as error:
+                    tally.failed.append(f"{day}: {error}")
+                    continue
+                seconds = watch.clock_s() - begin
+                random = np.random.default_rng([seed, day.toordinal()])
+                outcomes = realise(
+                    book, question, market.history, portfolio=market.portfolio, random=random
+                )
+                tally.answers.setdefault(day, []).append(
+                    _Answer(
+                        expected_jpy=float(book.expected_jpy), outcomes=outcomes, seconds=seconds
+                    )
+                )
+                notes |= {f"{one.name}: {note}": None for note in book.notes}
     return _rows(tallies), tuple(notes)
 
 
-def days_of(first: date, count: int) -> tuple[date, ...]:
-    """Market days one after the other."""
-    return tuple(first + timedelta(days=at) for at in range(count))
+def days_of(first: date, count: int, *, every: int = 1) -> tuple[date, ...]:
+    """Market days, each so many days after the one before."""
+    return tuple(first + timedelta(days=at * every) for at in range(count))
 
 
 def realise(
@@ -205,7 +239,7 @@ def realise(
         profit += called_kwh * (terms.call_jpy_per_kwh - cost) - worn
         wears += worn
     for source in Source:
-        there = _delivered_kw(portfolio, source, random)
+        there = _delivered_kw(portfolio, source, random) + _charging_kw(book, source)
         penalty += _penalties(held[source], there, question)
     return Outcomes(profit_jpy=profit - penalty, penalty_jpy=penalty, wear_jpy=wears)
 
@@ -246,6 +280,15 @@ def _delivered_kw(portfolio: Portfolio, source: Source, random: np.random.Genera
     return np.asarray(up @ (plants.power_kw * known.gain), dtype=np.float64)
 
 
+def _charging_kw(book: BidBook, source: Source) -> FloatArray:
+    """Purchases that can be stopped when reserve is called, as the ledger counts, (48,), kW."""
+    found = np.zeros(SLOTS_A_DAY)
+    for bid in book.bids:
+        if bid.source is source and bid.power_kw < 0:
+            found[bid.slot_range] -= float(bid.power_kw)
+    return found
+
+
 def _penalties(
     cleared: Sequence[Cleared], there_kw: FloatArray, question: BidQuestion
 ) -> FloatArray:
@@ -276,42 +319,62 @@ def _charged(bid: Bid, award: SlotAward, available_kw: Decimal, *, question: Bid
 
 def _rows(tallies: Mapping[str, _Tally]) -> tuple[Row, ...]:
     rows = {name: _row(name, tally) for name, tally in tallies.items()}
-    reference = rows.get(REFERENCE)
-    if reference is None or not reference.days:
+    reference = tallies.get(REFERENCE)
+    if reference is None:
         return tuple(rows.values())
-    return tuple(
-        replace(
-            row,
-            expected_gap=_gap(row.expected_jpy, reference.expected_jpy),
-            profit_gap=_gap(row.profit_jpy, reference.profit_jpy),
-        )
-        for row in rows.values()
+    return tuple(_measured(row, tallies[name], reference) for name, row in rows.items())
+
+
+def _measured(row: Row, tally: _Tally, reference: _Tally) -> Row:
+    """Put the distance to the reference into a row, by the days both answered."""
+    days = [day for day in tally.answers if day in reference.answers]
+    if not days:
+        return row
+    best = reference.profit_jpy(days)
+    return replace(
+        row,
+        expected_gap=_gap(tally.expected_jpy(days), reference.expected_jpy(days)),
+        profit_gap=_gap(tally.profit_jpy(days), best),
+        gap_error=_error(best - tally.profit_jpy(days)) / abs(best.mean()) if best.mean() else None,
     )
 
 
 def _row(name: str, tally: _Tally) -> Row:
-    nothing = np.zeros(0)
-    profit = np.concatenate([one.profit_jpy for one in tally.outcomes] or [nothing])
+    days = list(tally.answers)
+    answers = [one for some in tally.answers.values() for one in some]
+    profit = np.concatenate([one.outcomes.profit_jpy for one in answers] or [np.zeros(0)])
     worst = np.sort(profit)[: max(1, round(WORST * len(profit)))]
+    expected, came = tally.expected_jpy(days), tally.profit_jpy(days)
     return Row(
         strategy=name,
-        days=len(tally.outcomes),
-        expected_jpy=_mean(tally.expected),
-        profit_jpy=_mean(profit.tolist()),
-        penalty_jpy=_mean([float(one.penalty_jpy.mean()) for one in tally.outcomes]),
-        wear_jpy=_mean([float(one.wear_jpy.mean()) for one in tally.outcomes]),
+        days=len(days),
+        expected_jpy=_mean(expected),
+        profit_jpy=_mean(came),
+        penalty_jpy=_mean([float(one.outcomes.penalty_jpy.mean()) for one in answers]),
+        wear_jpy=_mean([float(one.outcomes.wear_jpy.mean()) for one in answers]),
+        error_jpy=_error(came),
+        optimism_jpy=_mean(expected - came),
+        optimism_error_jpy=_error(expected - came),
         deviation_jpy=float(profit.std()) if len(profit) else 0.0,
-        worst_jpy=_mean(worst.tolist()),
-        seconds=_mean(tally.seconds),
+        worst_jpy=_mean(worst),
+        seconds=_mean([one.seconds for one in answers]),
         expected_gap=None,
         profit_gap=None,
+        gap_error=None,
         failed=tuple(tally.failed),
     )
 
 
-def _mean(values: Sequence[float]) -> float:
+def _mean(values: Sequence[float] | FloatArray) -> float:
     return float(np.mean(values)) if len(values) else 0.0
 
 
-def _gap(value: float, reference: float) -> float | None:
-    return 1.0 - value / reference if reference else None
+def _error(values: FloatArray) -> float:
+    """Half width of the 95 % interval of a mean; days that follow each other are no help twice."""
+    if len(values) <= 1:
+        return 0.0
+    return float(SURE * values.std(ddof=1) / np.sqrt(len(values)))
+
+
+def _gap(values: FloatArray, reference: FloatArray) -> float | None:
+    return float(1.0 - values.mean() / reference.mean()) if reference.mean() else None

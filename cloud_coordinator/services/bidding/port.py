@@ -80,9 +80,6 @@ class BidQuestion:
         By source, the list its reserve bids name.
     committed : tuple of Bid
         Already awarded for the day.
-    bought : mapping
-        By product, shape (48,), probability that the market buys any of it in a slot; 1 where a
-        product is missing. The price forecast says nothing of slots in which nothing is bought.
     acceptance : mapping
         By product, what is taken of an offer at which price. A product that is missing is
         judged by its price forecast alone, which says nothing of slots in which none is bought.
@@ -103,7 +100,6 @@ class BidQuestion:
     terms: Terms
     patterns: Mapping[Source, Pattern]
     committed: tuple[Bid, ...] = ()
-    bought: Mapping[Service, FloatArray] = field(default_factory=dict)
     acceptance: Mapping[Service, Acceptance] = field(default_factory=dict)
     seed: int = 1
 

@@ -54,20 +54,24 @@ class RiskCurve:
         return np.interp(part, self.part, self.miss_probability)
 
 
-def risk_curve(law: DeliveredLaw, dependable_w: float, tolerance: float) -> RiskCurve:
+def risk_curve(
+    law: DeliveredLaw, dependable_w: float, tolerance: float, *, cautious: DeliveredLaw
+) -> RiskCurve:
     """Make the curve of a law.
 
     Parameters
     ----------
     law : DeliveredLaw
-        Of what sites deliver together.
+        Of what sites deliver together, as they did in the mean: of money that is expected.
     dependable_w : float
         What may be promised, W; the curve's parts are parts of it.
     tolerance : float
         Part of the award that may be missing without failing Assessment II.
+    cautious : DeliveredLaw
+        With what is not known about the sites taken off: of promises that are to be kept.
     """
     part = np.linspace(0.0, PART_MAX, POINTS)
-    missed = np.array([1.0 - law.probability(one * dependable_w) for one in part.tolist()])
+    missed = np.array([1.0 - cautious.probability(one * dependable_w) for one in part.tolist()])
     within = [one * dependable_w * (1.0 - tolerance) for one in part.tolist()]
     return RiskCurve(
         part=part,

@@ -86,6 +86,8 @@ def worth(plans: Plans, menu: Menu, question: BidQuestion) -> Worth:
     for source_at, source in enumerate(SOURCES):
         held = plans.reserve_kw[:, source_at]
         total = held.sum(axis=1)
+        if source is Source.STORAGE:  # planned charging is stopped before anything is given
+            total = np.maximum(total - plans.buy_kw, 0.0)
         for at, service in enumerate(menu.services):
             curve = question.risk.get((source, service))
             able = question.holdings.capability_kw.get((source, service))

@@ -18,8 +18,8 @@ from cloud_coordinator.market.gates import ExchangeRule, bid_window
 from cloud_coordinator.market.ledger import LedgerRule
 from cloud_coordinator.market.product import ProductRule
 from cloud_coordinator.market.rules import STEERING_RULE_SET, RuleBook
+from cloud_coordinator.services.bidding.acceptance import acceptances
 from cloud_coordinator.services.bidding.checking import check_bids
-from cloud_coordinator.services.bidding.demand import bought_shares
 from cloud_coordinator.services.bidding.port import BidBook, BidQuestion, BidStrategy, Terms
 from cloud_coordinator.services.forecasting import Forecasts, QuantileForecast
 from cloud_coordinator.services.market_day.offering import Offering, offering_of
@@ -238,6 +238,7 @@ class Asker:
         market, offering = self._market, self.offering(day)
         spot, balancing = prices
         known = KnownHistory(market.history, gate.at)
+        rules = market.rules(day)
         return BidQuestion(
             area=market.area.name,
             day=day,
@@ -245,7 +246,7 @@ class Asker:
                 venue: min(gate.at, market.spot_at(day)) if venue is Venue.SPOT else gate.at
                 for venue in gate.venues
             },
-            rules=market.rules(day),
+            rules=rules,
             exchange=market.exchange,
             ledger_rule=market.ledger_rule,
             spot=spot,
@@ -262,7 +263,13 @@ class Asker:
             ),
             patterns=PATTERNS,
             committed=tuple(committed),
-            bought=bought_shares(known, market.products, area=market.area.name, day=day),
+            acceptance=acceptances(
+                known,
+                rules,
+                balancing=balancing,
+                capability_kw=offering.capability_kw,
+                place=(market.area.name, day),
+            ),
             seed=self._seed,
         )
 

@@ -22,10 +22,13 @@ from cloud_coordinator.services.market_day.portfolio import Plants, Portfolio
 from cloud_coordinator.services.market_day.records import DayResult, Opening
 from cloud_coordinator.services.market_day.settling import energy_slots
 from cloud_coordinator.settlement.money import whole_yen
+from protocols.vocabulary.obligation import Service
 
 NO_MARKET: Final = "no-market"
 ARBITRAGE: Final = "day-ahead-arbitrage"
 CEILING: Final = "perfect-foresight"
+CAPPED_CEILING: Final = "foresight-capped-only"
+"""Foresight in the products that have a price cap: what has none pays a seer any price."""
 _SURE: Final = 1e9
 """Events that a certain site has kept."""
 
@@ -103,12 +106,15 @@ class Backtest:
             market.strategy.name: MarketDay(market, imbalance=imbalance, seed=seed),
             ARBITRAGE: MarketDay(replace(market, products=()), imbalance=imbalance, seed=seed),
             CEILING: MarketDay(certain, imbalance=imbalance, seed=seed),
+            CAPPED_CEILING: MarketDay(
+                replace(certain, products=_capped(market.products)), imbalance=imbalance, seed=seed
+            ),
         }
 
     @property
     def scenarios(self) -> tuple[str, ...]:
-        """Names: the strategy, the two baselines, the ceiling."""
-        return (self._market.strategy.name, NO_MARKET, ARBITRAGE, CEILING)
+        """Names: the strategy, the two baselines, the ceiling and that of capped products."""
+        return (self._market.strategy.name, NO_MARKET, ARBITRAGE, CEILING, CAPPED_CEILING)
 
     def run(
         self,
@@ -258,6 +264,11 @@ def summary_of(result: DayResult, following: Opening, *, scenario: str) -> DaySu
 def days_between(first: date, last: date) -> tuple[date, ...]:
     """All days from the first to the last, both included."""
     return tuple(first + timedelta(days=k) for k in range((last - first).days + 1))
+
+
+def _capped(products: Sequence[Service]) -> tuple[Service, ...]:
+    """Products whose price has a cap."""
+    return tuple(one for one in products if one is not Service.TERTIARY_2)
 
 
 def _certain(portfolio: Portfolio) -> Portfolio:

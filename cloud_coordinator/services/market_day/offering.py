@@ -10,7 +10,12 @@ import numpy as np
 from cloud_coordinator.market.bids import Source
 from cloud_coordinator.market.ledger import Holdings, Store
 from cloud_coordinator.market.product import ProductRule
-from cloud_coordinator.services.bidding.capability import Dependability, Sites, capability
+from cloud_coordinator.services.bidding.capability import (
+    Dependability,
+    Sites,
+    allowances,
+    capability,
+)
 from cloud_coordinator.services.bidding.risk import RiskCurve
 from cloud_coordinator.services.market_day.portfolio import (
     LOAD_PRODUCTS,
@@ -85,13 +90,12 @@ def offering_of(
     capable: dict[tuple[Source, Service], FloatArray] = {}
     risk: dict[tuple[Source, Service], RiskCurve] = {}
     charge_kw = np.zeros(SLOTS_A_DAY)
-    probability = portfolio.promise_probability
-    for source, products in ((Source.STORAGE, STORAGE_PRODUCTS), (Source.LOAD, LOAD_PRODUCTS)):
-        plants = portfolio.plants(source)
-        if not plants.sites:
-            continue
-        sites = _sites(plants, at)
-        for service in products:
+    both = {source: portfolio.plants(source) for source in (Source.STORAGE, Source.LOAD)}
+    parts = {source: _sites(plants, at) for source, plants in both.items() if plants.sites}
+    allowed = allowances(parts, portfolio.promise_probability)
+    for source, sites in parts.items():
+        probability = allowed[source]
+        for service in STORAGE_PRODUCTS if source is Source.STORAGE else LOAD_PRODUCTS:
             if service in rules:
                 found = capability(sites, rules[service], probability=probability)
                 capable[source, service] = np.floor(found.power_kw)

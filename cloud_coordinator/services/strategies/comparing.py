@@ -10,7 +10,7 @@ from cloud_coordinator.services.strategies.aims import Aims
 from cloud_coordinator.services.strategies.exact import Exact
 from cloud_coordinator.services.strategies.figures import LEVEL, Figures, Verdict, figures, verdict
 from cloud_coordinator.services.strategies.port import Aim, Objective, Question, Strategy
-from cloud_coordinator.services.strategies.scenes import SCENES, make_question
+from cloud_coordinator.services.strategies.scenes import Scene, make_question
 
 NEAR: Final = 1e-6
 """Of what is owed."""
@@ -50,12 +50,20 @@ class Row:
     is_kept: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What is asked of all: scenes, each of a fleet of so many resources drawn from a seed."""
+
+    scenes: Sequence[Scene]
+    resources: int
+    seed: int
+
+
 def compared(
     strategies: Sequence[Strategy],
     aims: Aims,
+    trial: Trial,
     *,
-    resources: int,
-    seed: int,
     cpu_ns: Callable[[], int],
 ) -> Iterator[Row]:
     """Ask every strategy every question.
@@ -66,17 +74,15 @@ def compared(
         Beside the exact one, which comes first in every question.
     aims : Aims
         Objectives and costs.
-    resources : int
-        Of each fleet.
-    seed : int
-        Of the fleets.
+    trial : Trial
+        What is asked.
     cpu_ns : callable
         Processor time of this thread.
     """
     exact = Exact()
-    for place, scene in enumerate(SCENES):
-        random = np.random.default_rng([seed, place])
-        question = make_question(scene, aims, resources=resources, random=random)
+    for place, scene in enumerate(trial.scenes):
+        random = np.random.default_rng([trial.seed, place])
+        question = make_question(scene, aims, resources=trial.resources, random=random)
         for aim in aims.aims.values():
             best: Verdict | None = None
             for strategy in (exact, *strategies):

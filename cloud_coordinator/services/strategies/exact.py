@@ -5,6 +5,7 @@ of a shortage; with a probability to keep, risk is priced (ADR 0019) and cost is
 one convex problem, so the answer is the optimum and the engine says how far it may be off.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -21,6 +22,8 @@ from protocols.vocabulary.arrays import FloatArray
 MARGINS_MAX: Final = 6
 NEAR: Final = 1e-4
 """Of what is owed."""
+SLOPE_MAX: Final = -0.3
+"""What is missing falls at least by so much of what is bought more."""
 GAIN_MIN: Final = 0.01
 PRICE_MIN: Final = 1e-6
 """A price cap must be above zero."""
@@ -50,12 +53,19 @@ class Exact:
         return _planned(served(question, fleet, required_w=owed, cap=worth), owed_w=owed)
 
 
-def served(question: Question, fleet: FleetColumns, *, required_w: float, cap: float) -> Allocation:
-    """Deliver power at least cost, none of it above a price, JPY/kWh."""
+def served(
+    question: Question,
+    fleet: FleetColumns,
+    *,
+    required_w: float,
+    cap: float,
+    start: Allocation | None = None,
+) -> Allocation:
+    """Deliver power at least cost, none of it above a price, JPY/kWh; begin at a former answer."""
     product = Product(
         name="response", required_w=required_w, shortage_jpy_per_kwh=max(cap, PRICE_MIN)
     )
-    return allocate(fleet, [product], grid=question.grid)
+    return allocate(fleet, [product], grid=question.grid, start=start)
 
 
 def dependable_columns(question: Question, aim: Aim) -> FleetColumns:
@@ -91,33 +101,46 @@ def _dependable(question: Question, aim: Aim, *, owed_w: float) -> Plan:
     )
     found = allocate_dependably(dependable_columns(question, aim), demanded, grid=question.grid)
     power = np.maximum(found.allocation.power_w[0], 0.0) / np.maximum(question.gain, GAIN_MIN)
-    relaxed = [one.limit for one in found.allocation.relaxed]
-    if not found.is_kept:
-        relaxed.append(f"probability {aim.probability:g}")
     return Plan(
         power_w=within(question, np.minimum(power, question.power_w_max)),
-        relaxed=tuple(relaxed),
+        relaxed=tuple(one.limit for one in found.allocation.relaxed),
         relative_gap=found.allocation.relative_gap,
     )
 
 
 def _with_margin(question: Question, aim: Aim, *, owed_w: float) -> Plan:
-    """Buy what is owed and a margin: of many resources that is the optimum but for 0.02 %."""
+    """Buy what is owed and a margin: of many resources that is the optimum but for 0.02 %.
+
+    The next margin is where the last two say that nothing would be missing.
+    """
     fleet = question.columns(aim)
-    required, found = owed_w, None
+    required, found, best = owed_w, None, None
+    tried: list[tuple[float, float]] = []
     for _ in range(MARGINS_MAX):
-        found = served(question, fleet, required_w=required, cap=np.inf)
-        seen = seen_of(question, found.power_w[0])
-        missing = owed_w - reach_w(seen, aim.probability)
-        if missing <= NEAR * owed_w or found.shortfall_w[0] > 0.0:
+        found = served(question, fleet, required_w=required, cap=np.inf, start=found)
+        missing = owed_w - reach_w(seen_of(question, found.power_w[0]), aim.probability)
+        if missing <= 2.0 * NEAR * owed_w:
+            best = found
+        if abs(missing) <= NEAR * owed_w or found.shortfall_w[0] > 0.0:
             break
-        required = min(required + missing * (1.0 + NEAR), question.sellable_w)
+        tried.append((required, missing))
+        required = min(_next_w(tried) + 0.5 * NEAR * owed_w, question.sellable_w)
     assert found is not None, "at least one margin was tried"
+    if best is not None:
+        return _planned(best, owed_w=owed_w)
     plan = _planned(found, owed_w=owed_w)
-    kept = owed_w - reach_w(seen, aim.probability) <= 2.0 * NEAR * owed_w
-    return (
-        plan if kept else replace(plan, relaxed=(*plan.relaxed, f"probability {aim.probability:g}"))
-    )
+    return replace(plan, relaxed=(*plan.relaxed, f"probability {aim.probability:g}"))
+
+
+def _next_w(tried: Sequence[tuple[float, float]]) -> float:
+    """Follow the line through the last two (required, missing), where it falls."""
+    required, missing = tried[-1]
+    slope = -1.0
+    if len(tried) > 1:
+        before, missed = tried[-2]
+        if required != before:
+            slope = min((missing - missed) / (required - before), SLOPE_MAX)
+    return required - missing / slope
 
 
 def _planned(found: Allocation, *, owed_w: float) -> Plan:

@@ -4,7 +4,7 @@ Kinds and sizes of Japanese homes and small businesses, feeders of some sites, t
 networks, prices of the day-ahead market.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -14,15 +14,20 @@ from cloud_coordinator.allocation.groups import prepare_groups
 from cloud_coordinator.allocation.problem import GroupCaps
 from cloud_coordinator.allocation.reliability import SharedOutage
 from cloud_coordinator.fleet.characteristics import load_priors
+from cloud_coordinator.services.market_history import HalfHours
 from cloud_coordinator.services.strategies.aims import Aims
 from cloud_coordinator.services.strategies.port import Question, fullness_of
 from protocols.vocabulary.arrays import FloatArray
+from protocols.vocabulary.calendar import SLOT_S, SLOTS_A_DAY
+from protocols.vocabulary.errors import ConfigError
 
 FEEDER_ROWS: Final = 40
 NETWORKS: Final = 3
 NETWORK_OUTAGE: Final = 0.0002
 """Probability that a mobile network is down in a half hour."""
 DURATION_H: Final = 0.5
+TIGHT: Final = 0.99
+JST_S: Final = 9 * 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +80,41 @@ SCENES: Final = (
 )
 """Prices: mean of the JEPX day-ahead price of the half hour, area Tokyo, fiscal year 2024; the
 last is the price that one half hour in a hundred exceeded."""
+
+
+def scenes_of(spot: HalfHours) -> tuple[Scene, ...]:
+    """Make the same scenes with the prices of a history.
+
+    Parameters
+    ----------
+    spot : HalfHours
+        Day-ahead prices, JPY/kWh; what is missing is left out.
+
+    Returns
+    -------
+    tuple of Scene
+        The three half hours at their mean price, and the price that one half hour in a hundred
+        exceeds.
+
+    Raises
+    ------
+    ConfigError
+        If there is no price of one of them.
+    """
+    slot = (spot.start_s + JST_S) // SLOT_S + np.arange(len(spot.values))
+    known = np.isfinite(spot.values)
+    found = []
+    for scene in SCENES:
+        wanted = known
+        if ":" in scene.name:
+            hour, minute = map(int, scene.name.split(":"))
+            wanted = known & (slot % SLOTS_A_DAY == (hour * 3600 + minute * 60) // SLOT_S)
+        if not wanted.any():
+            raise ConfigError(f"no day-ahead price of {scene.name} in the history")
+        prices = spot.values[wanted]
+        price = prices.mean() if ":" in scene.name else np.quantile(prices, TIGHT)
+        found.append(replace(scene, price_jpy_per_kwh=float(price)))
+    return tuple(found)
 
 
 def make_question(

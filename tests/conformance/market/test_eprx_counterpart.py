@@ -87,7 +87,7 @@ def test_bids_are_awarded_in_merit_order_and_become_awards_once(tmp_path: Path) 
         assert awards[2] is None
         first = awards[0]
         assert first is not None
-        assert first.obligation_id == "r1.0"
+        assert first.obligation_id == "r1-0"
         assert first.interval == Slot(day=DAY, number=18).interval
         assert (first.power_w, first.tolerance_w) == (1_500_000.0, 150_000.0)
         assert awards == [

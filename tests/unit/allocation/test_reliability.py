@@ -167,6 +167,23 @@ def test_a_fleet_that_is_too_small_says_what_it_can_do() -> None:
     assert found.probability <= share + ERRORS * error
 
 
+def test_a_probability_that_a_shortage_outbids_is_named() -> None:
+    """If it fails, a promise that is sold as 99.9 % sure has quietly become a cheaper one."""
+    fleet, reliability = _fleet(40, 5)
+    product = Product(
+        name="reserve", required_w=0.5 * fleet.power_w_max.sum(), shortage_jpy_per_kwh=12.0
+    )
+    cheap = allocate_dependably(fleet, Demanded(product=product, reliability=reliability))
+    assert not cheap.is_kept
+    (named,) = [one for one in cheap.allocation.relaxed if one.limit == "probability 0.999"]
+    sure_w = delivered_law(cheap.promise).dependable_w(0.999)
+    assert named.amount_w == pytest.approx(product.required_w - sure_w, rel=1e-3)
+    product = replace(product, shortage_jpy_per_kwh=1e4)
+    dear = allocate_dependably(fleet, Demanded(product=product, reliability=reliability))
+    assert dear.is_kept
+    assert not [one for one in dear.allocation.relaxed if one.limit.startswith("probability")]
+
+
 def test_spread_learns_slowly_and_cannot_be_poisoned() -> None:
     """If it fails, one broken meter makes every promise four times as careful."""
     rng = np.random.default_rng(7)

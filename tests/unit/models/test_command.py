@@ -1,6 +1,7 @@
 """``vpp models``: one clear line for bad input, cards for people and programs."""
 
 import json
+import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -20,7 +21,7 @@ def test_cards_are_printed_for_people_and_programs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    "asked",
     [
         (["card", "--target", "weather"], "'weather' is none of demand, pv, price, balancing"),
         (["card", "--models", "/nowhere"], "/nowhere/demand.md: cannot be read"),
@@ -29,13 +30,13 @@ def test_cards_are_printed_for_people_and_programs() -> None:
     ids=["target", "folder", "data"],
 )
 def test_bad_input_is_one_clear_line(
-    words: list[str],
-    said: str,
+    asked: tuple[list[str], str],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """If it fails, a mistyped word gives a page of Python instead of its cause."""
-    monkeypatch.setattr("sys.argv", ["vpp models", *words])
+    words, said = asked
+    monkeypatch.setattr(sys, "argv", ["vpp models", *words])
     assert main() == EXIT_BAD_INPUT
     lines = capsys.readouterr().err.strip().splitlines()
     assert said in lines[-1]

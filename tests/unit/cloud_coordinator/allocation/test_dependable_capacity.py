@@ -9,7 +9,7 @@ from cloud_coordinator.allocation.dependable_capacity import (
     DependableCapacity,
     allocate_capacity_dependably,
 )
-from cloud_coordinator.allocation.experience import simulated_probability
+from cloud_coordinator.allocation.experience import learned_spread, simulated_probability
 from cloud_coordinator.allocation.reliability import SharedOutage
 from protocols.vocabulary.arrays import column
 from protocols.vocabulary.identifiers import SiteId
@@ -115,6 +115,28 @@ def test_out_of_reach_is_stated() -> None:
     assert short.allocation.up.shortfall_w == pytest.approx(0.5 * total_w)
     assert short.up.probability == 0.0
     assert short.up.margin_w == pytest.approx(-0.5 * total_w)
+
+
+def test_a_fleet_that_delivered_worse_gets_a_larger_margin() -> None:
+    """If it fails, a fleet that missed by more than its law says is believed the same again."""
+    found, dice = offers(200), np.random.default_rng(3)
+    award_w = 0.4 * sum(one.up.power_w for one in found)
+    told = {}
+    for name, width in (("as promised", 1.0), ("worse", 2.5)):
+        expected, deviation = np.full(60, award_w), np.full(60, 0.02 * award_w)
+        came = expected + width * deviation * dice.normal(size=60)
+        spread = learned_spread(expected, deviation, came)
+        assurance = Assurance(probability=0.999, reliability=np.full(200, 0.94), spread=spread)
+        told[name] = allocate_capacity_dependably(found, assurance, up_w=award_w, down_w=award_w)
+    for side in ("up", "down"):
+        before, after = getattr(told["as promised"], side), getattr(told["worse"], side)
+        assert after.is_kept
+        assert after.spread > before.spread
+        assert after.margin_w > 1.15 * before.margin_w
+        plain = simulated_probability(
+            after.promise, award_w, draws=5_000, random=np.random.default_rng(1)
+        )
+        assert plain >= after.probability
 
 
 def test_nothing_offered() -> None:

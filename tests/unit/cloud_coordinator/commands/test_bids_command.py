@@ -2,11 +2,18 @@
 
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from cloud_coordinator.commands.bids import app
+from cloud_coordinator.commands.bids_picture import HEIGHT, WIDTH, front_picture
+from cloud_coordinator.commands.bids_table import table
+from cloud_coordinator.services.bidding.comparing import Row
+from cloud_coordinator.services.bidding.parameters import PARAMETERS
+from cloud_coordinator.services.bidding.searching import BidFront
 
 
 def run(*arguments: str) -> tuple[int, str]:
@@ -47,7 +54,10 @@ def test_a_refusal_names_rule_set_and_clause(tmp_path: Path) -> None:
     ("arguments", "cause"),
     [
         (("compare", "--from", "yesterday"), "--from: 'yesterday' is not a day"),
-        (("compare", "--from", "2024-10-05", "--only", "magic"), "--only: 'magic'"),
+        (("compare", "--from", "2026-04-05", "--only", "magic"), "--only: 'magic'"),
+        (("compare", "--from", "2024-10-05"), "no rule set settles primary on 2024-10-05"),
+        (("compare", "--from", "2026-04-05", "--area", "tokyo,mars"), "--area: 'mars'"),
+        (("train", "--output", "no/such/folder/p.onnx"), "--output"),
         (("make", "--date", "2024-10-05", "--strategy", "x", "--output", "b"), "--strategy: 'x'"),
         (("check", "nowhere.json"), "nowhere.json"),
         (("front", "--date", "2024-10-05", "--rules", "eprx-1"), "--rules"),
@@ -61,3 +71,41 @@ def test_bad_input_is_one_clear_line(
     assert code == 2
     assert cause in output
     assert len(output.strip().splitlines()) == 1
+
+
+def test_every_label_of_the_picture_lies_inside_it() -> None:
+    """If it fails, the operator picks a plan from a picture whose numbers are cut off."""
+    aims = np.array(
+        [[-123_456_789.0, 10.0, 0.01, 5.0], [-1_000.0, 900.0, 0.0, 987_654_321.0], [0, 0, 0, 0]]
+    )
+    front = BidFront(points=np.zeros((3, len(PARAMETERS))), aims=aims)
+    root = ElementTree.fromstring(front_picture(front, "tokyo <2024-10-05>"))
+    labels = [one for one in root.iter() if one.tag.endswith("}text") and "x" in one.attrib]
+    words = "".join(one.text or "" for one in root.iter())
+    assert "wear" in words
+    assert "期待利益" in words
+    assert {"0", "1", "2"} <= {one.text for one in labels}
+    for one in labels:
+        size = float(one.get("font-size", "12"))
+        text = one.text or ""
+        long = sum(size if ord(letter) > 0x2000 else 0.62 * size for letter in text)
+        part = {"end": 1.0, "middle": 0.5}.get(one.get("text-anchor", ""), 0.0)
+        left = float(one.attrib["x"]) - part * long
+        assert left >= 0.0, text
+        assert left + long <= WIDTH, text
+        assert size <= float(one.attrib["y"]) <= HEIGHT, text
+
+
+def test_the_table_says_how_sure_it_is() -> None:
+    """If it fails, one lucky day ranks the strategies."""
+    row = Row(
+        strategy="pso", days=20, expected_jpy=100.0, profit_jpy=90.0, penalty_jpy=1.0,
+        wear_jpy=2.0, error_jpy=31.0, optimism_jpy=10.0, optimism_error_jpy=12.0,
+        deviation_jpy=50.0, worst_jpy=5.0, seconds=0.5, expected_gap=0.04, profit_gap=0.06,
+        gap_error=0.035, failed=("2024-04-08: no answer",),
+    )  # fmt: skip
+    lines = table("tokyo", [row], ("a note",))
+    assert lines[0].startswith("tokyo")
+    assert all(word in lines[2] for word in ("31", "12", "4.0%", "6.0%", "3.5%"))
+    assert "2024-04-08" in lines[3]
+    assert lines[4] == "note: a note"

@@ -51,7 +51,7 @@ def test_certificate_is_checked_from_its_file_alone(made: Path) -> None:
     """If it fails, nobody outside can check what stands behind a commitment."""
     done = _run("certificate", "verify", str(made), "--draws", "20000", "--seed", "5")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "simulated: 0.99" in done.stdout
+    assert "seen 実測 0.99" in done.stdout
     assert "holds: 99.9" in done.stdout
 
 

@@ -50,10 +50,11 @@ class Made:
 
     def __init__(self, *, factor: float = 1.0, band: float = 0.06, fault: str = "") -> None:
         self._factor, self._band, self._fault = factor, band, fault
+        self.until = datetime(2024, 1, 1, tzinfo=UTC)
 
     def contract(self) -> ModelContract:
         return ModelContract(
-            model_id=ModelId("made-1"),
+            model_id=ModelId(f"made-{self.until:%Y}"),
             features_version=1,
             inputs=(),
             outputs=(),
@@ -63,7 +64,7 @@ class Made:
             scale_w=1.0,
             quantiles=QUANTILES,
             data_from=datetime(2020, 1, 1, tzinfo=UTC),
-            data_until=datetime(2024, 1, 1, tzinfo=UTC),
+            data_until=self.until,
         )
 
     def answer(self, features: DayFeatures) -> FloatArray:
@@ -80,10 +81,10 @@ def _rising(forecast: QuantileForecast) -> bool:
 
 def test_a_good_model_answers() -> None:
     """If it fails, a trained model lies unused and the day is bid by persistence."""
-    forecast = ModelForecasts(Past(HISTORY), {Series.DEMAND: Made()}).demand(
+    forecast = ModelForecasts(Past(HISTORY), {Series.DEMAND: (Made(),)}).demand(
         "tokyo", LAST_DAY, GATE
     )
-    assert forecast.source == "made-1"
+    assert forecast.source == "made-2024"
     assert forecast.reason is None
     assert forecast.slot_start[0] == GATE + timedelta(hours=14)
     assert _rising(forecast)
@@ -102,7 +103,9 @@ def test_a_model_that_cannot_be_trusted_is_replaced_with_the_reason(
     model: Made, words: str
 ) -> None:
     """If it fails, bids follow a model that has gone wrong, or no bid is made at all."""
-    forecast = ModelForecasts(Past(HISTORY), {Series.DEMAND: model}).demand("tokyo", LAST_DAY, GATE)
+    forecast = ModelForecasts(Past(HISTORY), {Series.DEMAND: (model,)}).demand(
+        "tokyo", LAST_DAY, GATE
+    )
     assert forecast.source == PERSISTENCE
     assert words in (forecast.reason or "")
     assert _rising(forecast)
@@ -111,12 +114,12 @@ def test_a_model_that_cannot_be_trusted_is_replaced_with_the_reason(
 def test_a_band_that_holds_too_little_is_widened() -> None:
     """If it fails, risk is priced from a band that is known to be too narrow."""
     narrow, fair = (
-        ModelForecasts(Past(HISTORY), {Series.DEMAND: Made(band=band)}).demand(
+        ModelForecasts(Past(HISTORY), {Series.DEMAND: (Made(band=band),)}).demand(
             "tokyo", LAST_DAY, GATE
         )
         for band in (0.03, 0.06)
     )
-    assert narrow.source == "made-1"
+    assert narrow.source == "made-2024"
     assert "band held" in (narrow.reason or "")
     plain = 0.03 * 0.9 * narrow.median
     wider = (narrow.at(0.95) - narrow.at(0.05)) / plain
@@ -125,9 +128,18 @@ def test_a_band_that_holds_too_little_is_widened() -> None:
     assert fair.reason is None
 
 
+def test_a_day_is_never_forecast_by_a_model_that_has_seen_it() -> None:
+    """If it fails, a backtest is won by a model that was trained on the answers."""
+    newest, older = Made(), Made()
+    for year, expected in ((2025, "made-2025"), (2026, "made-2024")):
+        newest.until = datetime(year, 1, 1, tzinfo=UTC)
+        forecasts = ModelForecasts(Past(HISTORY), {Series.DEMAND: (newest, older)})
+        assert forecasts.demand("tokyo", LAST_DAY, GATE).source == expected
+
+
 def test_no_model_no_place_no_time() -> None:
     """If it fails, a question outside the model's world gets a confident wrong answer."""
-    forecasts = ModelForecasts(Past(HISTORY), {Series.SPOT: Made()})
+    forecasts = ModelForecasts(Past(HISTORY), {Series.SPOT: (Made(),)})
     assert "no model" in (forecasts.pv("tokyo", LAST_DAY, GATE).reason or "")
     assert "okinawa" in (forecasts.spot_price("okinawa", LAST_DAY, GATE).reason or "")
     early = forecasts.spot_price("tokyo", LAST_DAY, GATE - timedelta(days=2))

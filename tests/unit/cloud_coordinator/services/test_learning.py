@@ -42,6 +42,18 @@ def test_what_sites_showed_is_known_at_the_next_allocation(world: LearnedWorld) 
     assert slow > 0.8
 
 
+def test_a_wider_spread_reaches_the_next_award(world: LearnedWorld) -> None:
+    """If it fails, what whole awards taught of chance would be shown and never used."""
+    world.run(0)
+    version = world.memory.version
+    world.learn()
+    assert world.memory.version == version + 1
+    world.memory.widen(2.5)
+    policy = informed(AssurancePolicy(), world.memory, world.ports)
+    assert policy.of([GOOD, BAD], {}).spread == 2.5
+    assert AssurancePolicy().of([GOOD, BAD], {}).spread == 1.0
+
+
 def test_a_restart_in_the_middle_teaches_every_site_once(world: LearnedWorld) -> None:
     """If it fails, an event that was interrupted weighs twice for some sites."""
     world.run(0)

@@ -20,6 +20,7 @@ BIG = ZoneId("big")
 KINDS = (ResourceKind.BATTERY, ResourceKind.EV_V2H, ResourceKind.LOAD, ResourceKind.HEAT_PUMP)
 PATH = "/api/v1/control/optimize"
 DECISIONS, REQUESTS = 12, 3
+WAITS_MAX = 3_000
 
 
 def fill(plant: Any) -> None:
@@ -62,6 +63,11 @@ def fill(plant: Any) -> None:
             moment_of(clock),
         )
     fleet.tick(moment_of(clock))
+    for _ in range(WAITS_MAX):
+        if plant.coordinator.optimizing.prepare():
+            return
+        time.sleep(0.02)
+    raise AssertionError("the columns were never laid out")
 
 
 def say(what: str, times_ms: list[float]) -> None:

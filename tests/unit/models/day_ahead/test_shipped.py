@@ -12,6 +12,7 @@ from models.day_ahead.run import DayAheadModel
 from models.day_ahead.shipped import shipped_models
 from models.day_ahead.targets import TARGETS, Target
 from models.shipped_files import card_path, model_path
+from protocols.vocabulary.calendar import market_day
 from protocols.vocabulary.errors import ConfigError
 from tests.unit.models.day_ahead.synthetic import LAST_DAY, country
 
@@ -22,7 +23,7 @@ LARGEST_BYTES = 2_000_000
 @pytest.mark.parametrize("target", TARGETS, ids=lambda one: one.name)
 def test_a_shipped_model_answers_within_its_contract(target: Target) -> None:
     """If it fails, every market day is forecast by persistence and nobody knows why."""
-    model = shipped_models()[target.series]
+    model = shipped_models()[target.series][-1]
     features = target.build(context_of(HISTORY, LAST_DAY), target.shown)
     answer = model.answer(features)
     contract = model.contract()
@@ -38,7 +39,7 @@ def test_a_shipped_model_answers_within_its_contract(target: Target) -> None:
 def test_a_shipped_model_fits_a_gateway(target: Target) -> None:
     """If it fails, the small computer on the wall cannot hold the model or waits for it."""
     assert model_path(target.name).stat().st_size < LARGEST_BYTES
-    model = shipped_models()[target.series]
+    model = shipped_models()[target.series][-1]
     features = target.build(context_of(HISTORY, LAST_DAY), target.shown)
     model.answer(features)
     start = time.process_time()
@@ -51,10 +52,10 @@ def test_a_shipped_model_fits_a_gateway(target: Target) -> None:
 def test_a_shipped_model_has_a_card(target: Target) -> None:
     """If it fails, nobody can tell what a model was made from or where it ends."""
     card = card_path(target.name).read_text(encoding="utf-8")
-    contract = shipped_models()[target.series].contract()
+    contract = shipped_models()[target.series][-1].contract()
     for words in (contract.model_id, "Made from", "Scores", "Limits", "lightgbm", "Sources"):
         assert words in card
-    assert f"{contract.data_until:%Y-%m-%d}" in card
+    assert f"{market_day(contract.data_until)}" in card
 
 
 def test_a_file_that_is_no_model_is_one_clear_line(tmp_path: Path) -> None:

@@ -78,5 +78,15 @@ def test_a_value_that_came_late_is_as_old_as_it_is_behind() -> None:
     clock, age_s = _aged(ChargerClock(), 0.0, 0.0)
     assert age_s == 0.0
     clock, age_s = _aged(clock, 6.0, 0.5)
-    assert age_s == 4.5
+    assert age_s == 5.5
     assert _aged(clock, 7.0, 6.2)[1] == 0.0
+
+
+def test_a_short_queue_does_not_drag_the_clock_along() -> None:
+    """If it fails, the last values before a short loss of the link count as the present ones."""
+    clock, _ = _aged(ChargerClock(), 0.0, 0.0)
+    for number in range(6):
+        arrived_s, stamped_s = 7.0 + 0.05 * number, 1.0 + number
+        clock, age_s = _aged(clock, arrived_s, stamped_s)
+        assert age_s is not None
+        assert abs(age_s - (arrived_s - stamped_s)) < 0.25, number

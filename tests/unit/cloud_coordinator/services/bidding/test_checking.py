@@ -10,7 +10,7 @@ import pytest
 from cloud_coordinator.market.bids import Bid, Venue
 from cloud_coordinator.market.gates import Refusal
 from cloud_coordinator.services.bidding.book_file import read_book, to_data
-from cloud_coordinator.services.bidding.checking import check_bids
+from cloud_coordinator.services.bidding.checking import check_bids, store_of
 from cloud_coordinator.services.bidding.port import BidBook
 from protocols.vocabulary.calendar import SLOTS_A_DAY
 from protocols.vocabulary.errors import ConfigError
@@ -54,6 +54,26 @@ def test_each_broken_rule_is_named_with_its_set(bid: Bid, rule: str, rule_set: s
     assert all(one.clause for one in refusals)
 
 
+def test_the_end_asks_for_no_more_than_doing_nothing_leaves() -> None:
+    """If it fails, yesterday's sale forbids every bid of today, or pays for one sale too many."""
+    sold = energy_bid(2, 1000)
+    asked = question(committed=(sold,))
+    assert asked.holdings.store is not None
+    left = store_of(asked)
+    assert left is not None
+    assert left.end_kwh < asked.holdings.store.end_kwh
+
+    def rules(*bids: Bid) -> set[str]:
+        return {one.rule for one in check_bids(book(*bids), asked)}
+
+    assert "end" not in rules()
+    assert "end" in rules(energy_bid(20, 200))
+    assert "end" not in rules(energy_bid(10, -400), energy_bid(20, 200))
+    full = store_of(question(committed=(energy_bid(2, -1000),)))
+    assert full is not None
+    assert full.end_kwh == asked.holdings.store.end_kwh
+
+
 def test_a_gate_that_closed_refuses_all_of_its_market() -> None:
     """If it fails, bids are handed in that the exchange does not take any more."""
     asked = question()
@@ -84,7 +104,7 @@ def test_a_book_survives_its_file() -> None:
     written = replace(
         book(HELD_OVER, reserve_bid(20, 1500)), refill_kw=np.linspace(0.0, 1.0 / 3.0, 48)
     )
-    found, area, day = read_book(to_data(written, asked), "book.json")
+    found, area, day = read_book(to_data(written, area=asked.area, day=asked.day), "book.json")
     assert (found.bids, area, day) == (written.bids, "tokyo", asked.day)
     assert (found.refill_kw <= written.refill_kw).all()
     assert found.refill_kw == pytest.approx(written.refill_kw, abs=1e-5)
@@ -103,7 +123,7 @@ def test_a_book_survives_its_file() -> None:
 )
 def test_a_bad_file_is_refused_with_its_place(change: dict[str, object], cause: str | None) -> None:
     """If it fails, a person searches a file of a thousand lines for a typing error."""
-    plain = {**to_data(book(HELD_OVER), question()), **change}
+    plain = {**to_data(book(HELD_OVER), area=question().area, day=question().day), **change}
     if cause is None:
         assert read_book(plain, "book.json")[0].bids == (HELD_OVER,)
         return

@@ -39,11 +39,11 @@ def _run(days: list[date], book: SavedDays, strategy: Given | None = None) -> li
     return found
 
 
-def test_three_days_in_four_scenarios_add_up() -> None:
+def test_three_days_in_five_scenarios_add_up() -> None:
     """If it fails, the table of a backtest is not the sum of its days."""
     found = _run(days_from(DAY, 3), SavedDays(None, "q"))
     sums = {(one.scenario, one.period): one for one in totals(found)}
-    assert len(found) == 12
+    assert len(found) == 15
     whole = sums["given", "all"]
     assert (whole.days, whole.capacity_jpy, whole.award_slots) == (3, Decimal(6000), 3)
     assert whole.revenue_yen == sum(o.revenue_yen for o in found if o.scenario == "given")

@@ -5,14 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cloud_coordinator.services.market_history import HalfHours
 from cloud_coordinator.services.strategies.aims import load_aims, parse_aims
-from cloud_coordinator.services.strategies.comparing import compared
+from cloud_coordinator.services.strategies.comparing import Trial, compared
 from cloud_coordinator.services.strategies.exact import Exact
-from cloud_coordinator.services.strategies.figures import figures, loss_jpy
+from cloud_coordinator.services.strategies.figures import figures, verdict
 from cloud_coordinator.services.strategies.learned import Learned, policy_bytes
 from cloud_coordinator.services.strategies.port import Objective, Question, Strategy
-from cloud_coordinator.services.strategies.scenes import SCENES, make_question
+from cloud_coordinator.services.strategies.scenes import SCENES, make_question, scenes_of
 from cloud_coordinator.services.strategies.searched import Effort, Nsga3, Swarm
+from cloud_coordinator.services.strategies.sight import part_of, volume_of
 from protocols.vocabulary.errors import ConfigError
 
 EFFORT = Effort(population=12, generations=2)
@@ -50,10 +52,10 @@ def test_every_plan_is_feasible(strategy: Strategy, objective: Objective) -> Non
 def test_nobody_beats_the_exact_strategy(scene: int, objective: Objective) -> None:
     """If it fails, the default would not be the optimum that it is said to be."""
     asked, aim = question(scene), load_aims().aims[objective]
-    best = loss_jpy(asked, aim, Exact().plan(asked, aim).power_w)
+    best = verdict(asked, aim, Exact().plan(asked, aim).power_w)
     for strategy in STRATEGIES[1:]:
-        other = loss_jpy(asked, aim, strategy.plan(asked, aim).power_w)
-        assert other >= best - 1e-6 * abs(best)
+        other = verdict(asked, aim, strategy.plan(asked, aim).power_w)
+        assert other.loss_jpy >= best.loss_jpy - 1e-6 * abs(best.loss_jpy)
 
 
 def test_stability_first_keeps_its_probability() -> None:
@@ -65,6 +67,40 @@ def test_stability_first_keeps_its_probability() -> None:
     assert stable.reliability >= 0.998
     assert cheap.reliability < 0.9
     assert stable.profit_jpy < cheap.profit_jpy
+
+
+def test_a_probability_comes_before_any_cost() -> None:
+    """If it fails, a plan that gives its probability up is called better because it is cheap."""
+    asked, aim = question(0), load_aims().aims[Objective.STABILITY_FIRST]
+    aims = load_aims().aims
+    sure = verdict(asked, aim, Exact().plan(asked, aim).power_w)
+    cheap = verdict(asked, aim, Exact().plan(asked, aims[Objective.COST_MIN]).power_w)
+    assert cheap.loss_jpy < sure.loss_jpy
+    assert not cheap.is_level_with(sure)
+    assert sure.is_level_with(cheap)
+
+
+def test_the_shipped_policy_is_near_the_optimum() -> None:
+    """If it fails, the policy in the package is worse than what docs/strategies.md says of it."""
+    rows = [
+        row
+        for row in compared(
+            [Learned(policy_bytes())],
+            load_aims(),
+            Trial(scenes=SCENES, resources=100, seed=11),
+            cpu_ns=lambda: 0,
+        )
+        if row.strategy == "policy" and row.objective is not Objective.STABILITY_FIRST
+    ]
+    gaps = [row.gap for row in rows if row.gap is not None]
+    assert len(gaps) == len(rows)
+    assert max(gaps) < 0.05
+
+
+def test_a_volume_is_read_as_it_was_told() -> None:
+    """If it fails, what the policy is shown is not what its action then does."""
+    for volume in (-0.2, -0.01, 0.0, 0.003, 0.2, 1.0):
+        assert volume_of(part_of(volume)) == pytest.approx(volume, abs=1e-12)
 
 
 def test_a_high_price_sells_more_than_is_owed() -> None:
@@ -89,7 +125,12 @@ def test_the_same_seed_finds_the_same_front() -> None:
 def test_the_table_asks_all_the_same() -> None:
     """If it fails, the table would compare answers to different questions."""
     rows = list(
-        compared([Learned(policy_bytes())], load_aims(), resources=40, seed=3, cpu_ns=lambda: 0)
+        compared(
+            [Learned(policy_bytes())],
+            load_aims(),
+            Trial(scenes=SCENES, resources=40, seed=3),
+            cpu_ns=lambda: 0,
+        )
     )
     assert len(rows) == len(SCENES) * len(Objective) * 2
     assert all(row.gap_jpy == 0.0 for row in rows if row.strategy == "exact")
@@ -107,3 +148,15 @@ def test_a_broken_file_is_refused(text: str) -> None:
     """If it fails, a slip of the pen in the objectives would change what they mean."""
     with pytest.raises(ConfigError, match=r"aims\.toml"):
         parse_aims(text, "aims.toml")
+
+
+def test_scenes_take_the_prices_of_a_history() -> None:
+    """If it fails, the table for real prices shows those of another year."""
+    values = np.tile(np.arange(48.0), 30)
+    spot = HalfHours(start_s=15 * 3600 - 86_400, values=values)
+    prices = {one.name: one.price_jpy_per_kwh for one in scenes_of(spot)}
+    assert prices["03:00"] == 6.0
+    assert prices["18:00"] == 36.0
+    assert prices["tight"] == pytest.approx(47.0, abs=0.5)
+    with pytest.raises(ConfigError, match="03:00"):
+        scenes_of(HalfHours(start_s=spot.start_s, values=np.full(48, np.nan)))
