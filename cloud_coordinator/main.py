@@ -13,6 +13,7 @@ import os
 import secrets
 import socket
 import sys
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,6 +23,7 @@ from typing import Annotated, Final
 import structlog
 import typer
 
+from cloud_coordinator.admitting import Admitted, admit
 from cloud_coordinator.allocation.engines import kernel_absence
 from cloud_coordinator.gateway.aggregators.files import (
     NO_SERVERS,
@@ -31,7 +33,9 @@ from cloud_coordinator.gateway.aggregators.files import (
 from cloud_coordinator.gateway.aggregators.servers import AggregatorServers, ServerPorts
 from cloud_coordinator.gateway.aggregators.site import SitePorts
 from cloud_coordinator.gateway.aggregators.switchboard import Switchboard
+from cloud_coordinator.gateway.broker import EmbeddedBroker
 from cloud_coordinator.gateway.broker_config import BrokerSettings
+from cloud_coordinator.gateway.bus import Bus
 from cloud_coordinator.gateway.common_causes import read_policy
 from cloud_coordinator.gateway.cycle_log import CycleLog, CyclePorts
 from cloud_coordinator.gateway.exchanges.trading_service import (
@@ -58,11 +62,10 @@ from cloud_coordinator.process import (
     run_until,
     stop_signal,
 )
-from cloud_coordinator.securing import secure
+from cloud_coordinator.securing import Secured, secure
 from cloud_coordinator.services.assurance import AWARD_PROBABILITY, AssurancePolicy
 from cloud_coordinator.services.coordinator import Conduct, Coordinator
 from cloud_coordinator.store.upkeep import keep_up
-from cloud_coordinator.web.access import open_access
 from cloud_coordinator.web.app import create_app
 from cloud_coordinator.web.serving import Pulse, serve
 from protocols.vocabulary.errors import VppError
@@ -82,6 +85,7 @@ class Options:
     data_dir: Path
     http_host: str
     http_port: int
+    mqtt_host: str
     mqtt_port: int
     broker: str | None
     nats_server: Path | None
@@ -97,6 +101,7 @@ class Options:
         """How a broker of our own is started."""
         return BrokerSettings(
             data_dir=self.data_dir,
+            mqtt_host=self.mqtt_host,
             mqtt_port=self.mqtt_port,
             binary=self.nats_server,
             tls=None if security is None else security.broker_tls,
@@ -140,11 +145,75 @@ def _say_ready(
         "pid": os.getpid(),
         "epoch": coordinator.epoch,
         "http": f"http{safe}://{options.http_host}:{port}/",
-        "mqtt": f"mqtt{safe}://127.0.0.1:{options.mqtt_port}" if embedded else None,
+        "mqtt": f"mqtt{safe}://{options.mqtt_host}:{options.mqtt_port}" if embedded else None,
         "data_dir": str(options.data_dir),
     }
     sys.stdout.write(json.dumps(ready) + "\n")
     sys.stdout.flush()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ground:
+    """What stands before anything runs: store, doors, bus."""
+
+    store: OpenedStore
+    admitted: Admitted
+    bus: Bus
+    broker: EmbeddedBroker | None
+    secured: Secured
+    epoch: int
+
+
+async def _lay_ground(
+    options: Options, clock: SystemClock, closing: contextlib.AsyncExitStack
+) -> _Ground:
+    """Open store and doors, and join the broker."""
+    security = None if options.identity is None else open_security(options.identity)
+    if security is None:
+        check_plain("--http", options.http_host)
+        check_plain("--mqtt-host", options.mqtt_host)
+    store = open_store(options.data_dir, clock, closing.enter_context(contextlib.ExitStack()))
+    admitted = admit(
+        store,
+        clock,
+        wishes=(options.http_host, options.is_open),
+        data_dir=options.data_dir,
+        security=security,
+        draw=secrets.token_bytes,
+    )
+    closing.callback(admitted.close)
+    bus, broker = await join_bus(
+        options.broker, options.own_broker(security), clock, closing=closing
+    )
+    epoch = store.registry.epochs.next_epoch(PARTITIONS_LEASE)
+    secured = await secure(
+        security,
+        store,
+        bus=bus,
+        broker=broker,
+        epoch=epoch,
+        clock=clock,
+        data_dir=options.data_dir,
+    )
+    closing.push_async_callback(secured.close)
+    return _Ground(
+        store=store, admitted=admitted, bus=bus, broker=broker, secured=secured, epoch=epoch
+    )
+
+
+def _standing_jobs(
+    options: Options, ground: _Ground, coordinator: Coordinator, *, clock: SystemClock
+) -> list[Coroutine[None, None, None]]:
+    """Return the jobs of store, market and doors."""
+    store = ground.store
+    return [
+        trade(options.market, store.trading(coordinator)),
+        keep_half_hours(store.half_hours(coordinator.queries), clock),
+        keep_up(store.registry, store.telemetry, coordinator.learning),
+        *([] if ground.broker is None else [ground.broker.supervise()]),
+        *ground.secured.jobs(),
+        *ground.admitted.jobs(),
+    ]
 
 
 async def run_coordinator(options: Options) -> None:
@@ -158,33 +227,13 @@ async def run_coordinator(options: Options) -> None:
     if absence := kernel_absence():
         _log.warning("kernel.missed", cause=absence)
     clock, stop = SystemClock(), stop_signal()
-    security = None if options.identity is None else open_security(options.identity)
-    if security is None:
-        check_plain(options.http_host)
     async with contextlib.AsyncExitStack() as closing:
         listening = listen(options.http_host, options.http_port)
         closing.callback(listening.close)
-        store = open_store(options.data_dir, clock, closing.enter_context(contextlib.ExitStack()))
-        bus, broker = await join_bus(
-            options.broker, options.own_broker(security), clock, closing=closing
-        )
-        epoch = store.registry.epochs.next_epoch(PARTITIONS_LEASE)
-        secured = await secure(
-            security,
-            store,
-            bus=bus,
-            broker=broker,
-            epoch=epoch,
-            clock=clock,
-            data_dir=options.data_dir,
-        )
-        closing.push_async_callback(secured.close)
+        ground = await _lay_ground(options, clock, closing)
+        store, secured = ground.store, ground.secured
         gateway = LinkGateway(
-            secured.bus,
-            store.link_ports(),
-            epoch=epoch,
-            clock=clock,
-            cpu_ns=clock.cpu_ns,
+            secured.bus, store.link_ports(), epoch=ground.epoch, clock=clock, cpu_ns=clock.cpu_ns
         )
         closing.push_async_callback(gateway.flush)
         secured.tell(gateway.refusals)
@@ -196,20 +245,14 @@ async def run_coordinator(options: Options) -> None:
         closing.push_async_callback(servers.close)
         coordinator.start()
         await gateway.start(coordinator.intake)
-        pulse = Pulse(lambda: bus.statistics.connected, clock)
-        access = open_access(
-            (store.registry.identities, store.registry.audit),
-            clock,
-            host=options.http_host,
-            is_open=options.is_open,
-        )
-        application = create_app(coordinator, vitals=pulse.vitals, access=access)
+        pulse = Pulse(lambda: ground.bus.statistics.connected, clock)
+        application = create_app(coordinator, vitals=pulse.vitals, access=ground.admitted.access)
         await serve(application, listening, closing, context=secured.web)
         await servers.open()
         vens = CoordinatorVens(options.vens, partial(_zone_ports, coordinator, store))
         closing.push_async_callback(vens.close)
         await vens.open()
-        cycle_ports = CyclePorts(bus=bus, clock=clock, watch=clock)
+        cycle_ports = CyclePorts(bus=ground.bus, clock=clock, watch=clock)
         log = CycleLog.asked(options.cycle_log, coordinator, ports=cycle_ports)
         jobs = [
             servers.run(),
@@ -217,15 +260,11 @@ async def run_coordinator(options: Options) -> None:
             tick_forever(log or coordinator, clock, pulse),
             *([log.run(coordinator.fleet, gateway.statistics)] if log else []),
             gateway.run(),
-            trade(options.market, store.trading(coordinator)),
-            keep_half_hours(store.half_hours(coordinator.queries), clock),
-            keep_up(store.registry, store.telemetry, coordinator.learning),
-            *([] if broker is None else [broker.supervise()]),
-            *secured.jobs(),
+            *_standing_jobs(options, ground, coordinator, clock=clock),
         ]
         gc.freeze()
         closing.callback(gc.unfreeze)
-        _say_ready(options, coordinator, listening, embedded=broker is not None)
+        _say_ready(options, coordinator, listening, embedded=ground.broker is not None)
         await run_until(stop, jobs)
 
 
@@ -241,10 +280,14 @@ def coordinator(  # noqa: PLR0913  one parameter per command line option
     mqtt_port: Annotated[
         int, typer.Option(min=1, max=PORT_MAX, help="Where gateways connect. MQTTポート。")
     ] = 1883,
+    mqtt_host: Annotated[
+        str, typer.Option(help="Beyond this machine only with --identity. MQTTの待受アドレス。")
+    ] = "127.0.0.1",
     broker: Annotated[
         str | None,
         typer.Option(
-            help="Use this broker: nats://host:port or mqtt://host:port. 外部ブローカー。"
+            envvar="VPP_BROKER",
+            help="Use this broker: nats://host:port or mqtt://host:port. 外部ブローカー。",
         ),
     ] = None,
     nats_server: Annotated[
@@ -295,6 +338,7 @@ def coordinator(  # noqa: PLR0913  one parameter per command line option
                 data_dir=data_dir,
                 http_host=host,
                 http_port=port,
+                mqtt_host=mqtt_host,
                 mqtt_port=mqtt_port,
                 broker=broker,
                 nats_server=nats_server,

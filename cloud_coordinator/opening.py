@@ -9,10 +9,13 @@ from cloud_coordinator.gateway.exchanges.trading_service import ServicePorts
 from cloud_coordinator.gateway.link_ports import LinkPorts
 from cloud_coordinator.gateway.operators import FILE, Operators, read_operator_file
 from cloud_coordinator.process import SystemClock
+from cloud_coordinator.services.auditing import Trail
 from cloud_coordinator.services.coordinator import Coordinator, Stores
 from cloud_coordinator.services.half_hours import HalfHourRows, HalfHourStores
 from cloud_coordinator.services.people import PeoplePorts
 from cloud_coordinator.services.queries import Queries
+from cloud_coordinator.services.recorded_events import SERVICE, RecordedEvents
+from cloud_coordinator.services.recorded_submissions import RecordedSubmissions
 from cloud_coordinator.services.watched_events import WatchedEvents
 from cloud_coordinator.store.database import DataDirectory
 from cloud_coordinator.store.event_history import learning_ports
@@ -34,6 +37,7 @@ class OpenedStore:
     history: History
     events: WatchedEvents
     operators: Operators
+    trail: Trail
 
     def book(self, name: str) -> RecordTable:
         """Return the records of a role."""
@@ -54,7 +58,9 @@ class OpenedStore:
         registry = self.registry
         return ServicePorts(
             records=self.book("market"),
-            submissions=SubmissionTable(registry.database),
+            submissions=RecordedSubmissions(
+                SubmissionTable(registry.database), self.trail, who=SERVICE
+            ),
             days=MarketDays(registry.database),
             events=registry.events,
             desk=coordinator.awarding,
@@ -108,10 +114,12 @@ def open_store(data_dir: Path, clock: SystemClock, closing: contextlib.ExitStack
     )
     history = History(telemetry)
     closing.callback(history.close)
+    trail = Trail(registry.audit, clock)
     return OpenedStore(
         registry=registry,
         telemetry=telemetry,
         history=history,
-        events=WatchedEvents(registry.events),
+        events=WatchedEvents(RecordedEvents(registry.events, trail)),
         operators=operators,
+        trail=trail,
     )

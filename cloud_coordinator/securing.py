@@ -19,7 +19,6 @@ from cloud_coordinator.gateway.secured import Security
 from cloud_coordinator.opening import OpenedStore
 from cloud_coordinator.store.receipt_keys import ReceiptKeys
 from protocols.identity.signing import SealRefusal
-from protocols.vocabulary.errors import ConfigError
 from protocols.vocabulary.identifiers import SiteId
 from protocols.vocabulary.intervals import Clock
 
@@ -51,6 +50,8 @@ class Secured:
 
         if isinstance(self.bus, SealedBus):
             self.bus.tell(refused)
+        if self.admission is not None:
+            self.admission.told = refusals.notice
 
     def jobs(self) -> list[Coroutine[None, None, None]]:
         """Return what must run."""
@@ -59,7 +60,7 @@ class Secured:
             made.append(self.admission.run())
         if self.evidence is not None:
             made.append(self.evidence.run())
-        if self.security is not None and self.web is not None and self.broker is not None:
+        if self.security is not None and self.web is not None:
             made.append(self.security.keep_certificate(self.web, self.broker))
         return made
 
@@ -83,18 +84,15 @@ async def secure(  # noqa: PLR0913  wiring: each is one collaborator
 ) -> Secured:
     """Make what stands between coordinator and broker.
 
-    Raises
-    ------
-    ConfigError
-        If a broker of others is named with an identity: it must bring its own admission, which
-        ``docs/security.md`` explains; only the embedded one is secured by us.
+    A broker of others must demand certificates and fix topics by itself (``docs/security.md``);
+    signatures hold there all the same.
     """
     if security is None:
         return Secured(bus=bus)
-    if broker is None:
-        raise ConfigError("--broker: with --identity the embedded broker is used")
-    admission = security.admission(clock)
-    await admission.open(*broker.native)
+    admission = None
+    if broker is not None:
+        admission = security.admission(clock)
+        await admission.open(*broker.native)
     evidence = EvidenceLog(data_dir / "evidence", clock)
     sealed = SealedBus(
         bus,

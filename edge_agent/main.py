@@ -26,6 +26,7 @@ from edge_agent.config.loader import load_config
 from edge_agent.config.site import SiteConfig
 from edge_agent.cycle.advice import PLAN_STEP_S, PLAN_STEPS, Advice
 from edge_agent.cycle.agent import Agent
+from edge_agent.cycle.digests import RowDigests
 from edge_agent.cycle.hand_door import HandDoor
 from edge_agent.cycle.memory import HeldMemory, load_memory
 from edge_agent.cycle.parts import AgentParts
@@ -42,6 +43,7 @@ from edge_agent.forecast.onnx_model import OnnxForecaster
 from edge_agent.forecast.persistence import ClearSkyForecaster
 from edge_agent.forecast.port import Forecaster, Grid
 from edge_agent.identity.files import IdentityFiles
+from edge_agent.identity.renewal import RenewalPorts, Renewing
 from edge_agent.image.image import LatestValues
 from edge_agent.journal.journal import Journal
 from edge_agent.journal.records import JournalStream
@@ -149,6 +151,17 @@ def _link(ground: _Ground) -> SiteLink:
     )
 
 
+def _renewing(ground: _Ground, link: SiteLink) -> Renewing | None:
+    """Make what keeps the certificate in force; None without an identity."""
+    config = ground.config
+    if config.identity_dir is None:
+        return None
+    ports = RenewalPorts(
+        clock=ground.clock, draw=random.random, sleep=asyncio.sleep, renewed=link.reconnect
+    )
+    return Renewing(IdentityFiles(folder=config.identity_dir), config.data_dir, ports)
+
+
 def _told_at_start(journal: Journal, report: dict[str, Plain] | None) -> tuple[Happened, ...]:
     """Say how a new life found the journal, and what the watchdog did meanwhile."""
     told = [
@@ -197,6 +210,9 @@ def _agent(ground: _Ground, driver: Driver, link: SiteLink, *, beside: _Beside) 
         heartbeat=beside.heartbeat,
         orders=beside.orders,
         hand=HandDoor(config.data_dir),
+        digests=None
+        if config.identity_dir is None
+        else RowDigests(config.site_id, ground.journal.journal_id),
     )
     report = take_report(_state_dir(config))
     return Agent(parts, ground.held, _told_at_start(ground.journal, report))
@@ -276,6 +292,7 @@ async def run_site(config: SiteConfig, clock: SystemClock) -> None:
     agent = _agent(ground, driver, link, beside=beside)
     watchdog = WatchdogProcess(_state_dir(config))
     upkeep = Upkeep(watchdog, journal, link, held=held, limits=config.journal)
+    renewing = _renewing(ground, link)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -286,6 +303,8 @@ async def run_site(config: SiteConfig, clock: SystemClock) -> None:
     try:
         async with asyncio.TaskGroup() as tasks:
             background = [tasks.create_task(upkeep.run()), tasks.create_task(beside.advice.run())]
+            if renewing is not None:
+                background.append(tasks.create_task(renewing.run()))
             await agent.run(stop)
             for task in background:
                 task.cancel()

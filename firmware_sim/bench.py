@@ -23,7 +23,7 @@ from firmware_sim.bench_allocate import allocate
 from firmware_sim.bench_cycle import add_cycle
 from firmware_sim.bench_der.command import EPILOG as DER_EPILOG
 from firmware_sim.bench_der.command import der, with_json_value
-from firmware_sim.bench_link import LinkCost, measure_link
+from firmware_sim.bench_link import CYCLE_BUDGET_MS, SITES, LinkCost, measure_link, seal_shares
 from firmware_sim.bench_optimize import EPILOG as OPTIMIZE_EPILOG
 from firmware_sim.bench_optimize import optimize
 from firmware_sim.demo.machine import describe_machine, describe_versions, machine_line
@@ -72,6 +72,17 @@ def link_table(costs: Sequence[LinkCost]) -> str:
     return table(["link", "per message", "messages/s", "rows/s", "bytes"], rows)
 
 
+def seals_text(shares: Mapping[str, float]) -> str:
+    """Return what signatures cost, for people."""
+    return (
+        f"signatures: {shares['sign_us']:.1f} µs to sign, {shares['verify_us']:.1f} µs to verify; "
+        f"of the {CYCLE_BUDGET_MS:.0f} ms: one broadcast {shares['broadcast_percent']:.2f} %, "
+        f"a message to each of {SITES:,} sites {shares['each_site_percent']:.0f} % "
+        "(sent over several turns, not within the cycle), "
+        f"one check at a gateway {shares['gateway_percent']:.2f} %"
+    )
+
+
 def time_text(time_ns: float) -> str:
     """Return a time as ns below 1 µs, else as µs."""
     return f"{time_ns:.0f} ns" if time_ns < 1e3 else f"{time_ns / 1e3:.1f} µs"  # noqa: PLR2004  1 µs
@@ -105,6 +116,7 @@ def result(agent: AgentCost | None, link: Sequence[LinkCost]) -> dict[str, Any]:
             }
             for cost in link
         ],
+        "signatures": seal_shares(link) if link else None,
         "definitions": dict(DEFINITIONS),
         "machine": describe_machine(),
         "versions": describe_versions(),
@@ -175,7 +187,7 @@ def _measure(seconds: int, *, only_link: bool, json_file: Path | None) -> None:
     for cost in measure_link():
         link.append(cost)
         _tell(f"link: {cost.name}")
-    _print(f"\n{link_table(link)}\n")
+    _print(f"\n{link_table(link)}\n\n{seals_text(seal_shares(link))}\n")
     if json_file is not None:
         text = json.dumps(result(agent, link), indent=1) + "\n"
         try:

@@ -4,7 +4,7 @@ Nothing is sent: this is the cost of the protocol alone, on one core, in this pr
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -41,6 +41,12 @@ _START_S: Final = 1_784_682_000
 _FIRST_BATCH: Final = 64
 _S_IN_NS: Final = 1_000_000_000
 _KEY_BYTES: Final = 32
+SIGNING: Final = "sign an order"
+VERIFYING: Final = "verify an order"
+CYCLE_BUDGET_MS: Final = 100.0
+"""What the coordinator's second may take from snapshot to hand-over."""
+SITES: Final = 5_000
+"""Gateways of 20 resources each: the fleet of 100,000."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,9 +167,34 @@ def measure_seals(round_s: float = ROUND_S) -> Iterator[LinkCost]:
     def check(_: int) -> object:
         return verifier.open(statement.kind, statement.scope, sealed)
 
-    for name, step in (("sign an order", sign), ("verify an order", check)):
+    for name, step in ((SIGNING, sign), (VERIFYING, check)):
         cost_ns = best_ns(partial(_same, step), round_s=round_s)
         yield LinkCost(name=name, message_ns=cost_ns, rows=1, message_bytes=len(sealed))
+
+
+def seal_shares(costs: Sequence[LinkCost]) -> dict[str, float]:
+    """Say what signatures are of the coordinator's cycle and of a gateway's.
+
+    Parameters
+    ----------
+    costs : sequence of LinkCost
+        With those of :func:`measure_seals`.
+
+    Returns
+    -------
+    dict
+        µs per signature and check, and shares of :data:`CYCLE_BUDGET_MS`, in %: of one
+        broadcast, of a message to each of :data:`SITES` sites, and of one check at a gateway.
+    """
+    spent = {cost.name: cost.message_ns for cost in costs}
+    budget_ns = CYCLE_BUDGET_MS * 1e6
+    return {
+        "sign_us": spent[SIGNING] / 1e3,
+        "verify_us": spent[VERIFYING] / 1e3,
+        "broadcast_percent": 100.0 * spent[SIGNING] / budget_ns,
+        "each_site_percent": 100.0 * SITES * spent[SIGNING] / budget_ns,
+        "gateway_percent": 100.0 * spent[VERIFYING] / budget_ns,
+    }
 
 
 def _same(step: Step) -> Step:

@@ -40,6 +40,12 @@ class SiteScope:
         """Whether the whole of a zone is within."""
         return self.whole or zone in self.areas
 
+    def narrowed(self, other: "SiteScope") -> "SiteScope":
+        """Return what is named by both; a site of a shared area must be named to be kept."""
+        if self.whole or other.whole:
+            return other if self.whole else self
+        return SiteScope(areas=self.areas & other.areas, sites=self.sites & other.sites)
+
     def text(self) -> str:
         """Write it as :func:`parse_scope` reads it."""
         if self.whole:
@@ -84,12 +90,16 @@ class Authority:
         Where they hold.
     only : frozenset of Action or None
         Narrows what the roles allow; None does not.
+    person : str
+        The person behind the subject, such as ``user:hana`` for a session and for a key of
+        hers; empty for a program. Two subjects of one person are one person.
     """
 
     subject: str
     roles: frozenset[Role]
     scope: SiteScope
     only: frozenset[Action] | None = None
+    person: str = ""
 
 
 _MINT: Final = object()
@@ -98,11 +108,12 @@ _MINT: Final = object()
 class Allowed:
     """Proof that a subject may do an action within a scope; made by :func:`authorise` alone."""
 
-    __slots__ = ("action", "scope", "subject")
+    __slots__ = ("action", "person", "scope", "subject")
 
     def __init__(self, mint: object, authority: Authority, action: Action) -> None:
         assert mint is _MINT, "an Allowed is made by authorise()"
         self.subject = authority.subject
+        self.person = authority.person
         self.scope = authority.scope
         self.action = action
 
@@ -143,7 +154,7 @@ def authorise(authority: Authority, action: Action) -> Allowed:
     if rule.reach is Reach.PUBLIC:
         return Allowed(_MINT, authority, action)
     if authority.only is not None and action not in authority.only:
-        raise AccessDeniedError(f"{action}: {authority.subject} may not")
+        raise AccessDeniedError(f"{action}: there is no administrator yet; add one first")
     if not authority.roles & rule.roles:
         held = ", ".join(sorted(authority.roles)) or "none"
         raise AccessDeniedError(f"{action}: your roles ({held}) do not allow it")

@@ -77,6 +77,8 @@ class ApiKey:
         Aware UTC; there is no key for ever.
     active : bool
         False once revoked.
+    person : str
+        Log-in name of the person whose key it is; empty for a program's own.
     """
 
     key_id: str
@@ -86,6 +88,7 @@ class ApiKey:
     scope: SiteScope
     expires_at: datetime
     active: bool = True
+    person: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

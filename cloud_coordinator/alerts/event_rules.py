@@ -76,6 +76,9 @@ class EventRule:
 
 _TOLD_BY_SITES = frozenset({"command.refused", "obligation.refused"})
 _SIGNALS = frozenset({"alarm.raised"})
+_SEAL: Final = "link.seal_refused"
+"""Told by a gateway of an order, by us of a receipt. What was refused has moved nothing, so it
+never is CRITICAL: else a stranger at the broker could have any site stopped by forging badly."""
 
 EVENT_RULES: Final = (
     EventRule(
@@ -111,28 +114,38 @@ EVENT_RULES: Final = (
     ),
     EventRule(
         rule="message-forged",
-        kinds=frozenset({*_TOLD_BY_SITES, *_SIGNALS, "link.message_refused"}),
-        words=("signature", "unknown-key", "forged", "unsigned"),
-        severity=Severity.CRITICAL,
+        kinds=frozenset({*_TOLD_BY_SITES, *_SIGNALS, _SEAL, "link.message_refused"}),
+        words=("signature", "unknown-key", "unsealed", "forged", "unsigned"),
+        severity=Severity.HIGH,
         quiet_s=3600.0,
     ),
     EventRule(
         rule="message-replayed",
-        kinds=frozenset({*_TOLD_BY_SITES, *_SIGNALS}),
+        kinds=frozenset({*_TOLD_BY_SITES, *_SIGNALS, _SEAL}),
         words=("replayed",),
         severity=Severity.HIGH,
     ),
     EventRule(
         rule="epoch-stale",
-        kinds=frozenset({*_TOLD_BY_SITES, *_SIGNALS}),
-        words=("stale-epoch", "stale epoch"),
+        kinds=frozenset({*_TOLD_BY_SITES, *_SIGNALS, _SEAL}),
+        words=("stale-epoch", "stale epoch", "lower-epoch"),
         severity=Severity.HIGH,
     ),
     EventRule(
         rule="message-wrong-target",
-        kinds=frozenset({*_TOLD_BY_SITES, *_SIGNALS}),
-        words=("wrong-target",),
+        kinds=frozenset({*_TOLD_BY_SITES, *_SIGNALS, _SEAL}),
+        words=("wrong-target", "other-scope"),
         severity=Severity.HIGH,
+    ),
+    EventRule(
+        rule="certificate-cloned",
+        kinds=frozenset({"link.session_contested"}),
+        severity=Severity.HIGH,
+    ),
+    EventRule(
+        rule="admission-refused",
+        kinds=frozenset({"link.admission_refused"}),
+        severity=Severity.MEDIUM,
     ),
     EventRule(
         rule="device-protocol",

@@ -79,7 +79,7 @@ def read_checkpoint(body: bytes) -> Checkpoint | None:
 def check(
     checkpoints: Sequence[Checkpoint | None],
     digests: Sequence[str],
-    key: Ed25519PublicKey | None,
+    keys: Sequence[Ed25519PublicKey] = (),
 ) -> str:
     """Hold checkpoints against the digests of a chain that was verified.
 
@@ -89,8 +89,8 @@ def check(
         Oldest first; None stands for one that cannot be read.
     digests : sequence of str
         Of entries 1, 2, ...
-    key : Ed25519PublicKey or None
-        None checks the digests only, not the signatures.
+    keys : sequence of Ed25519PublicKey
+        One of them must have signed each; none checks the digests only, not the signatures.
 
     Returns
     -------
@@ -100,8 +100,8 @@ def check(
     for number, one in enumerate(checkpoints, start=1):
         if one is None:
             return f"checkpoint {number}: cannot be read"
-        if key is not None and not _signed(one, key):
-            return f"checkpoint {number}: its signature is not of this key"
+        if keys and not any(_signed(one, key) for key in keys):
+            return f"checkpoint {number}: its signature is of none of these keys"
         if not 1 <= one.entries <= len(digests):
             return (
                 f"checkpoint {number}: there were {one.entries} entries, "

@@ -1,10 +1,8 @@
 """What `vpp users`, `vpp keys` and `vpp audit` share: the registry, who acts, and the trail."""
 
 import getpass
-import os
-import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +11,14 @@ from typing import Annotated, Final
 import typer
 
 from cloud_coordinator.access.permissions import Role
+from cloud_coordinator.commands.recorded import REGISTRY, shell_deed
 from cloud_coordinator.process import SystemClock
+from cloud_coordinator.services.accounts import Accounts
 from cloud_coordinator.services.auditing import Deed, Trail
-from cloud_coordinator.services.identity import Accounts
 from cloud_coordinator.store.registry import Registry
 from protocols.vocabulary.errors import ConfigError, VppError
 
 EXIT_BAD_INPUT: Final = 2
-_REGISTRY: Final = "registry.sqlite3"
 DATA: Final = Path("coordinator-data")
 DataOption = Annotated[
     Path, typer.Option("--data-dir", help="Data of the coordinator. データの保存先。")
@@ -45,28 +43,37 @@ class Office:
 
     def deed(self, what: str, why: str) -> Deed:
         """Describe what the person at this terminal does."""
-        return Deed(
-            who=f"shell:{getpass.getuser()}", what=what, why=why, where=f"local uid {os.getuid()}"
-        )
+        return shell_deed(what, why)
 
 
 @contextmanager
-def office(data_dir: Path, *, is_new: bool = False) -> Iterator[Office]:
+def office(
+    data_dir: Path, draw: Callable[[int], bytes], *, is_new: bool = False
+) -> Iterator[Office]:
     """Open a coordinator's registry, which may be in use.
+
+    Parameters
+    ----------
+    data_dir : Path
+        Of the coordinator.
+    draw : callable
+        Returns that many random bytes.
+    is_new : bool
+        Whether a registry is made where there is none.
 
     Raises
     ------
     ConfigError
         If there is none and none is to be made.
     """
-    path = data_dir / _REGISTRY
+    path = data_dir / REGISTRY
     if not is_new and not path.exists():
-        raise ConfigError(f"--data-dir {data_dir}: holds no {_REGISTRY}")
+        raise ConfigError(f"--data-dir {data_dir}: holds no {REGISTRY}")
     registry, clock = Registry.open(path), SystemClock()
     try:
         yield Office(
             registry=registry,
-            accounts=Accounts(registry.identities, clock, draw=secrets.token_bytes),
+            accounts=Accounts(registry.identities, clock, draw=draw),
             trail=Trail(registry.audit, clock),
         )
     finally:

@@ -5,10 +5,13 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from cloud_coordinator.commands.people_client import (
+from cloud_coordinator.commands.api_client import (
     URL,
     AsOption,
+    CaOption,
     JsonOption,
+    KeyFileOption,
+    Server,
     UrlOption,
     act,
     say,
@@ -28,9 +31,11 @@ def alerts() -> None:
 
 
 @app.command("list", epilog="Example 例: vpp alerts list --all --json")
-def list_command(
+def list_command(  # noqa: PLR0913  one parameter per command line option
     *,
     url: UrlOption = URL,
+    key_file: KeyFileOption = None,
+    ca: CaOption = None,
     everything: Annotated[bool, typer.Option("--all", help="Cleared too. 解除済みも。")] = False,
     by: AsOption = "",
     as_json: JsonOption = False,
@@ -40,16 +45,18 @@ def list_command(
     発生中の警報を重大な順に表示します。
     """
     state = "all" if everything else "standing"
-    found = act(url, f"alerts?state={state}", by=by)
+    found = act(Server(url=url, key_file=key_file, ca=ca), f"alerts?state={state}", by=by)
     lines = [_line(one) for one in found["items"]]
     say(found, lines or ["no alert stands 警報はありません"], as_json=as_json)
 
 
 @app.command("ack", epilog="Example 例: vpp alerts ack frozen-value/site-001/battery/1784680000")
-def acknowledge(
+def acknowledge(  # noqa: PLR0913  one parameter per command line option
     alert_id: Annotated[str, typer.Argument(help="As the list names it. 警報ID。")],
     *,
     url: UrlOption = URL,
+    key_file: KeyFileOption = None,
+    ca: CaOption = None,
     by: AsOption = "",
     as_json: JsonOption = False,
 ) -> None:
@@ -57,7 +64,12 @@ def acknowledge(
 
     警報を確認済みにします(原因が消えるまで発生中のままです)。
     """
-    found = act(url, "alerts/acknowledge", body={"alert_id": alert_id}, by=by)
+    found = act(
+        Server(url=url, key_file=key_file, ca=ca),
+        "alerts/acknowledge",
+        body={"alert_id": alert_id},
+        by=by,
+    )
     say(found, [_line(found)], as_json=as_json)
 
 

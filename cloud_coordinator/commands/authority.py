@@ -5,7 +5,6 @@ Exit codes: 0, or 2 for bad input (one clear line).
 
 import asyncio
 import json as json_module
-import ssl
 import sys
 from typing import Annotated, Final
 
@@ -21,6 +20,8 @@ from cloud_coordinator.commands.opening_authority import (
     opened,
     passphrase_of,
 )
+from cloud_coordinator.commands.recorded import RecordOption, recorded
+from cloud_coordinator.commands.server_tls import ServerTls
 from cloud_coordinator.gateway.authority.authority import (
     Authority,
     add_signing_key,
@@ -35,10 +36,10 @@ from cloud_coordinator.process import (
     stop_signal,
 )
 from cloud_coordinator.services.enrolment import Enrolling
+from cloud_coordinator.store.commissioning import CommissioningFolder
 from cloud_coordinator.web.enrolment import (
     EnrolmentOffer,
     create_enrolment_app,
-    enrolment_tls,
 )
 from protocols.vocabulary.errors import VppError
 
@@ -65,15 +66,18 @@ def init(
     passphrase_file: PassphraseOption = None,
     title: Annotated[str, typer.Option(help="Name of the authority. 名称。")] = "vpp",
     name: NameOption = None,
+    data_dir: RecordOption = None,
 ) -> None:
     """Make the authority: root, intermediate, the coordinator's certificate (作成)."""
-    made = make_authority(
-        identity,
-        passphrase_of(passphrase_file),
-        name=title,
-        names=[*NAMES, *(name or ())],
-        at=SystemClock().now(),
-    )
+    passphrase = passphrase_of(passphrase_file)
+    with recorded(data_dir, f"authority: init {identity}"):
+        made = make_authority(
+            identity,
+            passphrase,
+            name=title,
+            names=[*NAMES, *(name or ())],
+            at=SystemClock().now(),
+        )
     _show(made)
     sys.stdout.write(
         f"move {made.files.root_key} to a safe: only `vpp authority rotate` needs it "
@@ -99,14 +103,41 @@ def rotate(
     identity: IdentityOption = IDENTITY,
     passphrase_file: PassphraseOption = None,
     name: NameOption = None,
+    data_dir: RecordOption = None,
 ) -> None:
     """Make a new intermediate, server certificate and signing key (更新)."""
     passphrase, now = passphrase_of(passphrase_file), SystemClock().now()
-    rotated = rotate_intermediate(identity, passphrase, at=now)
-    rotated.certify_server(names=[*NAMES, *(name or ())], at=now)
-    key_id = add_signing_key(rotated.files)
+    with recorded(data_dir, f"authority: rotate {identity}"):
+        rotated = rotate_intermediate(identity, passphrase, at=now)
+        rotated.certify_server(names=[*NAMES, *(name or ())], at=now)
+        key_id = add_signing_key(rotated.files)
     sys.stdout.write(f"signing key {key_id}; restart the coordinator 再起動してください\n")
     _show(rotated)
+
+
+@app.command(epilog="Example 例: vpp authority renew --name coordinator.example.jp")
+def renew(
+    *,
+    identity: IdentityOption = IDENTITY,
+    passphrase_file: PassphraseOption = None,
+    name: NameOption = None,
+    data_dir: RecordOption = None,
+) -> None:
+    """Give the coordinator a new certificate; running programs show it within seconds (更新).
+
+    Without --name for the names that it has. `vpp authority serve` does this by itself when a
+    third of its life is left.
+    """
+    authority_open, now = (
+        Authority.open(identity, passphrase_of(passphrase_file)),
+        SystemClock().now(),
+    )
+    with recorded(data_dir, f"authority: renew {identity}"):
+        if name:
+            made = authority_open.certify_server(names=[*NAMES, *name], at=now)
+        else:
+            made = authority_open.renew_server(at=now)
+    sys.stdout.write(f"until {made.not_valid_after_utc.isoformat()} 更新しました\n")
 
 
 @app.command(epilog="Example 例: vpp authority serve --listen 0.0.0.0:8443 --broker mqtts://h:8883")
@@ -120,39 +151,45 @@ def serve(
     data_dir: DataOption = DATA,
     passphrase_file: PassphraseOption = None,
 ) -> None:
-    """Let gateways enrol and renew, beside a running coordinator (登録サーバー)."""
+    """Let gateways enrol and renew, beside a running coordinator (登録サーバー).
+
+    Also renews the coordinator's own certificate when a third of its life is left.
+    """
     configure_logging(verbose=False)
     host, port = parse_address(listen_at)
-    with opened(identity, data_dir, passphrase_file) as (authority_open, enrolling):
-        files = authority_open.files
+    with opened(identity, data_dir, passphrase_file, who="service") as opened_both:
+        authority_open, enrolling = opened_both
         offer = EnrolmentOffer(
             chain=authority_open.chain,
             coordinator_keys=authority_open.coordinator_keys,
             brokers=tuple(broker),
+            records=CommissioningFolder(data_dir),
         )
-        tls = enrolment_tls(files.server, files.server_key, files.root)
-        asyncio.run(_serve(enrolling, offer, tls=tls, address=(host, port)))
+        asyncio.run(_serve(enrolling, offer, authority_open, address=(host, port)))
 
 
 async def _serve(
     enrolling: Enrolling,
     offer: EnrolmentOffer,
+    authority_open: Authority,
     *,
-    tls: ssl.SSLContext,
     address: tuple[str, int],
 ) -> None:
-    stop = stop_signal()
+    stop, clock = stop_signal(), SystemClock()
     listening = listen(*address)
-    application = create_enrolment_app(enrolling, offer, clock=SystemClock())
+    tls = ServerTls(authority_open)
+    application = create_enrolment_app(enrolling, offer, clock=clock)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=STOP_S)
     await runner.setup()
+    keeping = asyncio.create_task(tls.keep(clock))
     try:
-        await web.SockSite(runner, listening, ssl_context=tls).start()
+        await web.SockSite(runner, listening, ssl_context=tls.context).start()
         url = f"https://{address[0]}:{listening.getsockname()[1]}"
         sys.stdout.write(json_module.dumps({"event": "enrolment.ready", "url": url}) + "\n")
         sys.stdout.flush()
         await stop.wait()
     finally:
+        keeping.cancel()
         await runner.cleanup()
         listening.close()
 

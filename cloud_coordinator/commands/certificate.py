@@ -18,7 +18,14 @@ from cloud_coordinator.allocation.engines import kernel_absence
 from cloud_coordinator.allocation.experience import simulated_probability
 from cloud_coordinator.allocation.problem import FleetColumns, Product
 from cloud_coordinator.allocation.reliability import SharedOutage
-from cloud_coordinator.commands.api_client import URL, ask
+from cloud_coordinator.commands.api_client import (
+    URL,
+    CaOption,
+    KeyFileOption,
+    Server,
+    UrlOption,
+    ask,
+)
 from cloud_coordinator.services.records import Way
 from protocols.vocabulary.errors import ConfigError, VppError
 
@@ -91,18 +98,24 @@ def _agreement(off: float, error: float) -> str:
 
 
 @app.command(epilog="Example 例: vpp certificate fetch award-1 --output award.json")
-def fetch(
+def fetch(  # noqa: PLR0913  one parameter per command line option
     *,
     award: Annotated[str, typer.Argument(help="Id of the award. 約定ID。")],
     output: Annotated[Path, typer.Option(help="Where to write it. 出力先。")],
     direction: Annotated[Way, typer.Option(help="Upward or downward. 上げ・下げ。")] = Way.UP,
-    url: Annotated[str, typer.Option(help="Of the coordinator. アドレス。")] = URL,
+    url: UrlOption = URL,
+    key_file: KeyFileOption = None,
+    ca: CaOption = None,
 ) -> None:
     """Fetch the certificate of an award from the coordinator, and check it.
 
     約定の証明書を取得し、内容を確かめます。
     """
-    data = ask(url, ("awards", award, "certificate"), {"direction": direction.value})
+    data = ask(
+        Server(url=url, key_file=key_file, ca=ca),
+        ("awards", award, "certificate"),
+        {"direction": direction.value},
+    )
     _write(data, output)
     verify_file(file=output)
 

@@ -12,7 +12,14 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from cloud_coordinator.commands.api_client import URL, ask
+from cloud_coordinator.commands.api_client import (
+    URL,
+    CaOption,
+    KeyFileOption,
+    Server,
+    UrlOption,
+    ask,
+)
 from protocols.vocabulary.arrays import column
 from protocols.vocabulary.errors import ConfigError, VppError
 from protocols.vocabulary.identifiers import SiteId
@@ -39,12 +46,14 @@ def dispatch() -> None:
 @app.command(
     epilog="Example 例: vpp dispatch explain 2026-07-22T10:00:05+09:00 --site site-001 --json"
 )
-def explain(
+def explain(  # noqa: PLR0913  one parameter per command line option
     *,
     time: Annotated[str, typer.Argument(help="RFC 3339 with an offset. 時刻。")],
     site: Annotated[str, typer.Option(help="Whose share. サイト。")],
     award: Annotated[str, typer.Option(help="Of several awards, this one. 約定。")] = "",
-    url: Annotated[str, typer.Option(help="Of the coordinator. アドレス。")] = URL,
+    url: UrlOption = URL,
+    key_file: KeyFileOption = None,
+    ca: CaOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON. JSONで出力。")] = False,
 ) -> None:
     """Recompute the share of a site in one second, and compare it with what it delivered.
@@ -54,7 +63,7 @@ def explain(
     query = {"at": _moment(time).isoformat()}
     if award:
         query["obligation_id"] = award
-    found = ask(url, ("sites", site, "explanation"), query)
+    found = ask(Server(url=url, key_file=key_file, ca=ca), ("sites", site, "explanation"), query)
     try:
         again_w = _again(found)
         faults = _faults(found, again_w)

@@ -5,11 +5,14 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from cloud_coordinator.commands.people_client import (
+from cloud_coordinator.commands.api_client import (
     URL,
     AsOption,
+    CaOption,
     JsonOption,
+    KeyFileOption,
     ReasonOption,
+    Server,
     UrlOption,
     act,
     say,
@@ -31,9 +34,11 @@ def emergency() -> None:
 @app.command(
     epilog="Example 例: vpp emergency stop --reason fire; vpp emergency stop --site site-001"
 )
-def stop(
+def stop(  # noqa: PLR0913  one parameter per command line option
     *,
     url: UrlOption = URL,
+    key_file: KeyFileOption = None,
+    ca: CaOption = None,
     reason: ReasonOption = "",
     site: Annotated[str, typer.Option(help="Only this site, at once. 一拠点のみ即時。")] = "",
     by: AsOption = "",
@@ -43,27 +48,41 @@ def stop(
 
     全停止を要求します(120秒以内に別の人が確認)。--site で一拠点を即時停止。
     """
+    server = Server(url=url, key_file=key_file, ca=ca)
     said = reason or "not given"
     if site:
         body = {"site_id": site, "reason": said}
-        _show(act(url, "emergency/site-stop", body=body, by=by), as_json=as_json)
+        _show(act(server, "emergency/site-stop", body=body, by=by, reason=reason), as_json=as_json)
     else:
-        _show(act(url, "emergency/stop", body={"reason": said}, by=by), as_json=as_json)
+        _show(
+            act(server, "emergency/stop", body={"reason": said}, by=by, reason=reason),
+            as_json=as_json,
+        )
 
 
 @app.command(epilog="Example 例: vpp emergency confirm --as sato")
-def confirm(*, url: UrlOption = URL, by: AsOption = "", as_json: JsonOption = False) -> None:
+def confirm(
+    *,
+    url: UrlOption = URL,
+    key_file: KeyFileOption = None,
+    ca: CaOption = None,
+    by: AsOption = "",
+    as_json: JsonOption = False,
+) -> None:
     """Confirm the stop as a second, different person.
 
     二人目として全停止を確認します。
     """
-    _show(act(url, "emergency/confirm", body={}, by=by), as_json=as_json)
+    server = Server(url=url, key_file=key_file, ca=ca)
+    _show(act(server, "emergency/confirm", body={}, by=by), as_json=as_json)
 
 
 @app.command("take", epilog="Example 例: vpp emergency take --reason 'price spike'")
-def take(
+def take(  # noqa: PLR0913  one parameter per command line option
     *,
     url: UrlOption = URL,
+    key_file: KeyFileOption = None,
+    ca: CaOption = None,
     reason: ReasonOption = "",
     by: AsOption = "",
     as_json: JsonOption = False,
@@ -72,24 +91,38 @@ def take(
 
     自動制御を止め、人が制御を引き取ります。
     """
+    server = Server(url=url, key_file=key_file, ca=ca)
     body = {"reason": reason or "not given"}
-    _show(act(url, "emergency/hand-over", body=body, by=by), as_json=as_json)
+    _show(act(server, "emergency/hand-over", body=body, by=by, reason=reason), as_json=as_json)
 
 
 @app.command(epilog="Example 例: vpp emergency status --json")
-def status(*, url: UrlOption = URL, by: AsOption = "", as_json: JsonOption = False) -> None:
+def status(
+    *,
+    url: UrlOption = URL,
+    key_file: KeyFileOption = None,
+    ca: CaOption = None,
+    by: AsOption = "",
+    as_json: JsonOption = False,
+) -> None:
     """Show who is in charge, how a stop goes, and the situation.
 
     制御権限・停止の進み・状況報告を表示します。
     """
-    found = {**act(url, "emergency", by=by), "situation": act(url, "emergency/situation", by=by)}
+    server = Server(url=url, key_file=key_file, ca=ca)
+    found = {
+        **act(server, "emergency", by=by),
+        "situation": act(server, "emergency/situation", by=by),
+    }
     _show(found, as_json=as_json)
 
 
 @app.command(epilog="Example 例: vpp emergency resume --check cause --check people")
-def resume(
+def resume(  # noqa: PLR0913  one parameter per command line option
     *,
     url: UrlOption = URL,
+    key_file: KeyFileOption = None,
+    ca: CaOption = None,
     check: Annotated[
         list[str] | None, typer.Option(help="Tick this point first; repeat. 確認した項目。")
     ] = None,
@@ -101,13 +134,14 @@ def resume(
 
     再開チェックを記入し、全項目がそろえば自動制御へ戻します。
     """
+    server = Server(url=url, key_file=key_file, ca=ca)
     if site:
         body = {"site_id": site, "reason": "resumed"}
-        _show(act(url, "emergency/site-release", body=body, by=by), as_json=as_json)
+        _show(act(server, "emergency/site-release", body=body, by=by), as_json=as_json)
         return
     for point in check or ():
-        act(url, "emergency/check", body={"point": point}, by=by)
-    _show(act(url, "emergency/resume", body={}, by=by), as_json=as_json)
+        act(server, "emergency/check", body={"point": point}, by=by)
+    _show(act(server, "emergency/resume", body={}, by=by), as_json=as_json)
 
 
 def _show(found: dict[str, Any], *, as_json: bool) -> None:

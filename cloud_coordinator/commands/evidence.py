@@ -11,9 +11,10 @@ from typing import Annotated, Final
 
 import typer
 
-from cloud_coordinator.commands.evidence_file import Sources, fault, make_evidence
+from cloud_coordinator.commands.evidence_file import Sources, fault, make_evidence, owed
+from cloud_coordinator.commands.evidence_rows import covered_s, spans_of, telemetry_of
 from cloud_coordinator.gateway.authority.files import AuthorityFiles, read_bounded, write_whole
-from cloud_coordinator.gateway.evidence_log import kept_messages
+from cloud_coordinator.gateway.evidence_log import kept_digests, kept_messages
 from cloud_coordinator.gateway.secured import open_security
 from cloud_coordinator.store.enrolments import EnrolmentRegistry
 from cloud_coordinator.store.registry import Registry
@@ -28,9 +29,9 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_mar
 
 @app.callback()
 def evidence() -> None:
-    """Evidence of an obligation: who ordered what, and who took it.
+    """Evidence of an obligation: who ordered what, who took it, what the gateways wrote then.
 
-    義務の証拠：署名付きの指令と受領を第三者が検証できます。
+    義務の証拠：署名付きの指令・受領・実績を第三者が検証できます。
     """
 
 
@@ -42,20 +43,31 @@ def export(
     data_dir: Annotated[Path, typer.Option(help="Of the coordinator. データの保存先。")] = Path(
         "coordinator-data"
     ),
+    site: Annotated[str | None, typer.Option(help="Only of this site. この拠点のみ。")] = None,
     output: Annotated[Path | None, typer.Option(help="Where to write. 出力先。")] = None,
 ) -> None:
-    """Write everything signed about an obligation into one file.
+    """Write everything signed about an obligation, and its seconds, into one file.
 
-    署名付きの指令と受領を一つのファイルに書き出します。
+    署名付きの指令・受領・実績を一つのファイルに書き出します。
     """
-    messages = list(kept_messages(data_dir / "evidence", ObligationId(obligation)))
+    kept = data_dir / "evidence"
+    messages = [
+        one
+        for one in kept_messages(kept, ObligationId(obligation))
+        if site is None or parse_topic(one[1]).site_id == site
+    ]
     if not messages:
-        raise ConfigError(f"{data_dir / 'evidence'}: nothing about obligation {obligation!r}")
+        raise ConfigError(f"{kept}: nothing about obligation {obligation!r}")
     security = open_security(identity)
     sites = {site for _, topic, _ in messages if (site := parse_topic(topic).site_id) is not None}
     sources = Sources(
         certificates=_certificates(data_dir, sites, security.files),
         root=read_bounded(security.files.root).decode(),
+        telemetry=telemetry_of(
+            kept_digests(kept),
+            spans_of((topic, bytes.fromhex(data)) for _, topic, data in messages),
+            history=data_dir / "telemetry",
+        ),
     )
     content = make_evidence(obligation, messages, sources=sources, signer=security.signer)
     path = output or Path(f"{obligation.replace('/', '-')}.evidence.json")
@@ -83,7 +95,12 @@ def verify(
     if wrong:
         sys.stdout.write(f"BROKEN 不正: {file}: {wrong}\n")
         raise typer.Exit(EXIT_BROKEN)
-    sys.stdout.write(f"holds 有効: {file}: {len(json.loads(text)['messages'])} messages\n")
+    data = json.loads(text)
+    shown_s, owed_s = covered_s(data["telemetry"], owed(data))
+    sys.stdout.write(
+        f"holds 有効: {file}: {len(data['messages'])} messages; telemetry under the gateways' "
+        f"digests 署名付き実績: {shown_s} of {owed_s} s\n"
+    )
     if keys is None or root is None:
         sys.stdout.write(
             "by the file's own keys; give --keys and --root to know whose 鍵の所有者は未確認\n"

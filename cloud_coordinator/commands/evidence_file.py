@@ -1,8 +1,9 @@
 """Evidence of one obligation: a file that convinces by signatures, and what is wrong with one.
 
-The file holds the obligation and its receipts as they were on the wire, the gateways'
-certificates (which bind their receipt keys), the root and the coordinator's keys. A digest runs
-through the messages and its end is sealed by the coordinator, so that none can be left out.
+The file holds the obligation and its receipts as they were on the wire, the seconds of telemetry
+under digests that the gateways signed (:mod:`.evidence_rows`), the gateways' certificates (which
+bind their receipt keys), the root and the coordinator's keys. A digest runs through the messages
+and its end is sealed by the coordinator, so that none can be left out.
 """
 
 import hashlib
@@ -15,7 +16,8 @@ import msgpack
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
-from cloud_coordinator.gateway.evidence_log import obligation_of
+from cloud_coordinator.commands.evidence_rows import spans_of, telemetry_fault
+from cloud_coordinator.gateway.evidence_log import is_about, obligation_of
 from protocols.identity.names import RECEIPT_KEY_OID
 from protocols.identity.signing import NO_END_MS, SealRefusal, Signer, Statement, Verifier
 from protocols.link.messages import ObligationMessage
@@ -23,7 +25,7 @@ from protocols.link.topics import TopicKind, parse_topic
 from protocols.link.wire import decode
 from protocols.vocabulary.errors import ConfigError, RemoteProtocolError
 
-FORMAT: Final = "vpp-evidence-1"
+FORMAT: Final = "vpp-evidence-2"
 _KIND: Final = "evidence"
 _BROKEN: Final = (
     KeyError, TypeError, ValueError, IndexError, AttributeError, UnsupportedAlgorithm,
@@ -41,10 +43,13 @@ class Sources:
         PEM by site: every certificate it had, oldest first, then the intermediate.
     root : str
         PEM.
+    telemetry : sequence of mapping
+        Digests and their rows.
     """
 
     certificates: Mapping[str, str]
     root: str
+    telemetry: Sequence[Mapping[str, object]] = ()
 
 
 def make_evidence(
@@ -56,15 +61,17 @@ def make_evidence(
 ) -> dict[str, object]:
     """Make the content of a file of messages: time, topic and bytes in hexadecimal."""
     kept = [{"at": at, "topic": topic, "data": data} for at, topic, data in messages]
-    statement = _end(obligation)
+    statement, telemetry = _end(obligation), list(sources.telemetry)
+    ends = msgpack.packb([_digest(obligation, kept), _telemetry_digest(telemetry)])
     return {
         "format": FORMAT,
         "obligation": obligation,
         "messages": kept,
+        "telemetry": telemetry,
         "certificates": dict(sources.certificates),
         "root": sources.root,
         "coordinator_keys": {signer.key_id: signer.public.hex()},
-        "end": signer.seal(statement, msgpack.packb([_digest(obligation, kept)])).hex(),
+        "end": signer.seal(statement, ends).hex(),
     }
 
 
@@ -87,7 +94,11 @@ def fault(text: str, *, keys: Mapping[str, bytes] | None, root: bytes | None) ->
         own = [bytes.fromhex(key) for key in data["coordinator_keys"].values()]
         verifier = Verifier(own if keys is None else keys.values())
         anchor = x509.load_pem_x509_certificate(root or data["root"].encode())
-        return _end_fault(data, verifier) or _messages_fault(data, verifier, anchor)
+        return (
+            _end_fault(data, verifier)
+            or _messages_fault(data, verifier, anchor)
+            or _telemetry_fault(data, anchor)
+        )
     except _BROKEN as error:
         return f"file: incomplete or damaged: {type(error).__name__}: {str(error)[:120]}"
 
@@ -103,24 +114,41 @@ def _end_fault(data: dict[str, Any], verifier: Verifier) -> str:
 
 
 def _messages_fault(data: dict[str, Any], verifier: Verifier, root: x509.Certificate) -> str:
-    given: set[tuple[str, int]] = set()
+    given: set[tuple[str, tuple[str, int]]] = set()
     for number, message in enumerate(data["messages"], 1):
         where = f"message {number} ({message['at']})"
         wire, address = bytes.fromhex(message["data"]), parse_topic(message["topic"])
         about = obligation_of(message["topic"], wire)
-        if about is None or about[0] != data["obligation"] or address.site_id is None:
+        if about is None or not is_about(about[0], data["obligation"]) or address.site_id is None:
             return f"{where}: is not about {data['obligation']}"
         site = str(address.site_id)
         if address.kind is TopicKind.OBLIGATION:
             found = _obligation_fault(wire, site, verifier)
-            given.add((site, about[1]))
+            given.add((site, about))
         else:
             found = _receipt_fault(wire, site, chain=data["certificates"].get(site, ""), root=root)
-            if not found and (site, about[1]) not in given:
+            if not found and (site, about) not in given:
                 found = f"receipt of version {about[1]}, which is not before it"
         if found:
             return f"{where}: {found}"
     return "" if given else "messages: no obligation among them"
+
+
+def _telemetry_fault(data: dict[str, Any], root: x509.Certificate) -> str:
+    def seal(wire: bytes, site: str) -> str:
+        return _receipt_fault(wire, site, chain=data["certificates"].get(site, ""), root=root)
+
+    found = telemetry_fault(data["telemetry"], owed(data), seal=seal)
+    if found:
+        return found
+    if msgpack.unpackb(bytes.fromhex(data["end"]))[1] != _telemetry_digest(data["telemetry"]):
+        return "telemetry: a digest was added, left out or moved: the sealed digest differs"
+    return ""
+
+
+def owed(data: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
+    """First second and the one after the last that each site of a file owed something."""
+    return spans_of((one["topic"], bytes.fromhex(one["data"])) for one in data["messages"])
 
 
 def _obligation_fault(wire: bytes, site: str, verifier: Verifier) -> str:
@@ -180,3 +208,7 @@ def _digest(obligation: str, messages: Sequence[Mapping[str, str]]) -> bytes:
         line = json.dumps([message["at"], message["topic"], message["data"]])
         digest = hashlib.sha256(digest + line.encode()).digest()
     return digest
+
+
+def _telemetry_digest(telemetry: Sequence[Mapping[str, object]]) -> bytes:
+    return hashlib.sha256(json.dumps(telemetry, sort_keys=True).encode()).digest()

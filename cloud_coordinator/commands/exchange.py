@@ -16,6 +16,7 @@ from typing import Annotated, Final
 import typer
 
 from cloud_coordinator.commands.plan_filing import add_plan
+from cloud_coordinator.commands.recorded import trail_of, who_acts
 from cloud_coordinator.gateway.exchanges.eprx import EprxConnector
 from cloud_coordinator.gateway.exchanges.jepx import JepxConnector, Membership
 from cloud_coordinator.gateway.exchanges.line import open_line
@@ -24,6 +25,7 @@ from cloud_coordinator.market.gates import load_exchange_rule
 from cloud_coordinator.market.rules import load_rule_book
 from cloud_coordinator.process import SystemClock, configure_logging
 from cloud_coordinator.services.errors import ConflictError, RejectedError
+from cloud_coordinator.services.recorded_submissions import RecordedSubmissions
 from cloud_coordinator.services.trading import (
     Exchange,
     OutcomeUnknownError,
@@ -166,7 +168,8 @@ def _run(
     """Do something at a venue; one line says why not."""
 
     async def run() -> Sequence[Mapping[str, object]]:
-        store, clock = SubmissionTable(_opened(database)), SystemClock()
+        opened, clock = _opened(database), SystemClock()
+        store = RecordedSubmissions(SubmissionTable(opened), trail_of(opened), who=who_acts())
         membership = Membership(member=member)
         async with open_line(url) as line:
             made: Exchange = (

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from cloud_coordinator.commands.recorded import shell_deed, trail_of
 from cloud_coordinator.process import SystemClock
 from cloud_coordinator.services.market_day.portfolio import Portfolio
 from cloud_coordinator.services.market_day.records import DayResult
@@ -23,12 +24,13 @@ def keep_day(where: Path, result: DayResult, portfolio: Portfolio) -> Sequence[S
     database = open_database(where)
     try:
         days = MarketDays(database)
-        days.save(rows_of(result, portfolio))
-        return StatementBook(days).post(
-            f"{result.area}/{result.day}/{portfolio.name}/{result.strategy}/",
-            result.accounts,
-            rules=result.rule_versions,
-            at=SystemClock().now(),
-        )
+        with trail_of(database).act(shell_deed(f"market day: {result.area} {result.day}")):
+            days.save(rows_of(result, portfolio))
+            return StatementBook(days).post(
+                f"{result.area}/{result.day}/{portfolio.name}/{result.strategy}/",
+                result.accounts,
+                rules=result.rule_versions,
+                at=SystemClock().now(),
+            )
     finally:
         database.close()

@@ -13,12 +13,14 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Final
+from urllib.parse import urlsplit
 
 import aiohttp
 import typer
 from rich.console import Console
 from rich.progress import track
 
+from cloud_coordinator.commands.recorded import shell_deed, trail_of
 from cloud_coordinator.gateway.exchanges.fetch import Fetcher, FetchLimits, Version
 from cloud_coordinator.gateway.exchanges.files import (
     PublishedFile,
@@ -90,9 +92,9 @@ def _add_import(app: typer.Typer) -> None:
                     if registry is None:
                         outcome.say(_dry(file, context), str(path), "readable")
                         continue
-                    _say_done(
-                        outcome, import_published(file, registry.publications, context), str(path)
-                    )
+                    with trail_of(registry.database).act(shell_deed(f"market import: {path.name}")):
+                        done = import_published(file, registry.publications, context)
+                    _say_done(outcome, done, str(path))
 
 
 def _add_fetch(app: typer.Typer) -> None:
@@ -169,7 +171,7 @@ async def _fetch_all(
     outcome: "_Outcome",
 ) -> None:
     book = RecordTable(registry.database, book=VERSIONS_BOOK)
-    known = book.load()
+    known, trail = book.load(), trail_of(registry.database)
     async with aiohttp.ClientSession(auto_decompress=True) as session:
         fetcher = Fetcher(session, limits)
         for address in addresses:
@@ -181,7 +183,10 @@ async def _fetch_all(
                     outcome.say({"source": address}, address, "unchanged at its publisher")
                     continue
                 file = decode_published(fetched.data, source=address)
-                _say_done(outcome, import_published(file, registry.publications, context), address)
+                where = urlsplit(address)  # a query may hold a secret
+                with trail.act(shell_deed(f"market fetch: {where.hostname}{where.path}")):
+                    done = import_published(file, registry.publications, context)
+                _say_done(outcome, done, address)
                 text = json.dumps([fetched.version.etag, fetched.version.last_modified])
                 book.put([Change(key=key, value=text.encode())])
 

@@ -5,10 +5,14 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from cloud_coordinator.commands.people_client import (
+from cloud_coordinator.commands.api_client import (
     URL,
     AsOption,
+    CaOption,
     JsonOption,
+    KeyFileOption,
+    ReasonOption,
+    Server,
     UrlOption,
     act,
     say,
@@ -39,7 +43,10 @@ def set_command(  # noqa: PLR0913 - one parameter per command line option
     power_w: Annotated[float, typer.Option(help="W, + toward the grid. 電力W。")],
     minutes: Annotated[float, typer.Option(min=0.1, max=240.0, help="How long. 分。")] = 15.0,
     url: UrlOption = URL,
+    key_file: KeyFileOption = None,
+    ca: CaOption = None,
     by: AsOption = "",
+    reason: ReasonOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Hold a resource at a power.
@@ -47,23 +54,34 @@ def set_command(  # noqa: PLR0913 - one parameter per command line option
     リソースを指定電力に固定します。
     """
     body: dict[str, Any] = {"resource_id": resource, "power_w": power_w, "minutes": minutes}
-    found = act(url, "overrides", body=body, by=by)
+    found = act(
+        Server(url=url, key_file=key_file, ca=ca), "overrides", body=body, by=by, reason=reason
+    )
     say(found, [f"{resource}: {power_w:.0f} W for {minutes:.0f} min was sent"], as_json=as_json)
 
 
 @app.command("release", epilog="Example 例: vpp override release site-001/battery")
-def release(
+def release(  # noqa: PLR0913  one parameter per command line option
     resource: ResourceArgument,
     *,
     url: UrlOption = URL,
+    key_file: KeyFileOption = None,
+    ca: CaOption = None,
     by: AsOption = "",
+    reason: ReasonOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Give a resource back to automatic control.
 
     リソースを自動制御へ戻します。
     """
-    found = act(url, "overrides", body={"resource_id": resource}, by=by)
+    found = act(
+        Server(url=url, key_file=key_file, ca=ca),
+        "overrides",
+        body={"resource_id": resource},
+        by=by,
+        reason=reason,
+    )
     say(found, [f"{resource}: the release was sent"], as_json=as_json)
 
 

@@ -10,11 +10,13 @@ from typing import Annotated, Final
 
 import typer
 
+from cloud_coordinator.commands.recorded import trail_of, who_acts
 from cloud_coordinator.gateway.exchanges.line import open_line
 from cloud_coordinator.gateway.exchanges.occto import OcctoConnector, OcctoSettings, credentials
 from cloud_coordinator.process import SystemClock
 from cloud_coordinator.services.errors import ConflictError, RejectedError
-from cloud_coordinator.services.trading import OutcomeUnknownError
+from cloud_coordinator.services.recorded_submissions import RecordedSubmissions
+from cloud_coordinator.services.trading import OutcomeUnknownError, SubmissionStore
 from cloud_coordinator.store.database import open_database
 from cloud_coordinator.store.submissions import SubmissionTable
 from protocols.occto.package import FileName
@@ -82,7 +84,8 @@ def plan(  # noqa: PLR0913  one parameter per command line option
         context.load_cert_chain(certificate, key)
         settings = OcctoSettings(user=user, password=secret)
         place = database if "://" in database else Path(database)
-        store = SubmissionTable(open_database(place))
+        opened = open_database(place)
+        store = RecordedSubmissions(SubmissionTable(opened), trail_of(opened), who=who_acts())
         verdict = asyncio.run(_file(made, name, url=url, settings=settings, at=(store, context)))
     except (ConfigError, StoreError, LocalProtocolError, OSError, ValueError) as error:
         typer.echo(str(error), err=True)
@@ -103,7 +106,7 @@ async def _file(
     *,
     url: str,
     settings: OcctoSettings,
-    at: tuple[SubmissionTable, ssl.SSLContext],
+    at: tuple[SubmissionStore, ssl.SSLContext],
 ) -> Verdict:
     """File it over a connection of its own."""
     store, context = at

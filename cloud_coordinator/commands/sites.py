@@ -3,8 +3,6 @@
 Exit codes: 0, or 2 for bad input (one clear line).
 """
 
-import base64
-import binascii
 import json as json_module
 import sys
 from datetime import timedelta
@@ -12,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from cloud_coordinator.commands.opening_authority import (
     DATA,
@@ -22,10 +19,12 @@ from cloud_coordinator.commands.opening_authority import (
     PassphraseOption,
     opened,
 )
-from cloud_coordinator.gateway.authority.files import read_bounded, write_whole
+from cloud_coordinator.commands.site_bundles import EPILOG as BUNDLES_EPILOG
+from cloud_coordinator.commands.site_bundles import SiteFacts, answer, bundles, request_in
+from cloud_coordinator.commands.site_records import EPILOG as RECORDS_EPILOG
+from cloud_coordinator.commands.site_records import records
 from protocols.identity.codes import EnrolmentCode
-from protocols.identity.requests import read_request
-from protocols.vocabulary.errors import ConfigError, VppError
+from protocols.vocabulary.errors import VppError
 from protocols.vocabulary.identifiers import SiteId, ZoneId, checked_name
 
 EXIT_BAD_INPUT: Final = 2
@@ -133,6 +132,9 @@ def bundle(  # noqa: PLR0913  one parameter per command line option
     *,
     folder: Annotated[Path, typer.Option(help="On the stick. USBメモリのフォルダー。")],
     broker: Annotated[list[str], typer.Option(help="What it is told. ブローカー。")],
+    coordinator: Annotated[
+        str, typer.Option(help="Where it renews, https://host:8443. 更新先。")
+    ] = "",
     identity: IdentityOption = IDENTITY,
     data_dir: DataOption = DATA,
     passphrase_file: PassphraseOption = None,
@@ -142,28 +144,21 @@ def bundle(  # noqa: PLR0913  one parameter per command line option
     First `edge-agent provision --bundle FOLDER` on the gateway, then this, then that again.
     """
     with opened(identity, data_dir, passphrase_file) as (authority, enrolling):
-        request = read_request(_decoded(folder / "request.csr"))
-        known = {one.site_id: one for one, _ in enrolling.sites()}
-        made = enrolling.certify(SiteId(site), request)
-        chain = [made, authority.chain[0]]
-        pem = b"".join(one.public_bytes(Encoding.PEM) for one in chain)
-        write_whole(folder / "site.pem", pem)
-        write_whole(folder / "trust.pem", authority.root.public_bytes(Encoding.PEM))
-        facts = {
-            "site_id": site,
-            "zone": known[SiteId(site)].zone,
-            "brokers": broker,
-            "coordinator_keys": json_module.loads(authority.coordinator_keys()),
-        }
-        write_whole(folder / "site.json", json_module.dumps(facts, indent=1).encode())
+        zones = {one.site_id: one.zone for one, _ in enrolling.sites()}
+        site_id = SiteId(site)
+        made = enrolling.certify(site_id, request_in(folder))
+        facts = SiteFacts(
+            site_id=site_id,
+            zone=zones[site_id],
+            brokers=tuple(broker),
+            coordinator=coordinator,
+        )
+        answer(folder, facts, made, authority=authority)
     sys.stdout.write(f"{folder}: pin {authority.pin.hex()} 登録情報を書き込みました\n")
 
 
-def _decoded(path: Path) -> bytes:
-    try:
-        return base64.b64decode(b"".join(read_bounded(path).split()), validate=True)
-    except (binascii.Error, ValueError):
-        raise ConfigError(f"{path}: is not base64") from None
+app.command("bundles", epilog=BUNDLES_EPILOG)(bundles)
+app.command("records", epilog=RECORDS_EPILOG)(records)
 
 
 def _print_code(site: str, code: EnrolmentCode, *, hours: int, as_json: bool) -> None:

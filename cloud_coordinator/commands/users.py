@@ -1,6 +1,7 @@
 """``vpp users``: the persons of a coordinator. A password is asked for, never an argument."""
 
 import json
+import secrets
 import sys
 from typing import Annotated
 
@@ -45,7 +46,7 @@ def add(
 ) -> None:
     """利用者の追加。Add a person; the password is asked for, or read from standard input."""
     roles, where = roles_of(role), parse_scope(scope)
-    with office(data_dir, is_new=True) as desk:
+    with office(data_dir, secrets.token_bytes, is_new=True) as desk:
         password = read_password()
         with desk.trail.act(desk.deed(f"change users: add {name}", reason)):
             user = desk.accounts.add_user(name, password, roles=roles, scope=where)
@@ -55,7 +56,7 @@ def add(
 @app.command("list", epilog="Example 例: vpp users list --json")
 def list_users(*, data_dir: DataOption = DATA, as_json: JsonOption = False) -> None:
     """利用者一覧。List persons with roles and scope."""
-    with office(data_dir) as desk:
+    with office(data_dir, secrets.token_bytes) as desk:
         found = desk.accounts.users()
     for user in found:
         fields = {
@@ -71,7 +72,7 @@ def list_users(*, data_dir: DataOption = DATA, as_json: JsonOption = False) -> N
 def disable(*, name: NameArgument, reason: ReasonOption = "", data_dir: DataOption = DATA) -> None:
     """利用者の無効化。Disable a person; all sessions end at once."""
     with (
-        office(data_dir) as desk,
+        office(data_dir, secrets.token_bytes) as desk,
         desk.trail.act(desk.deed(f"change users: disable {name}", reason)),
     ):
         say(_line(desk.accounts.disable_user(name)))
@@ -89,7 +90,7 @@ def role(
     """役割の変更。Give a person other roles, and another scope if one is named."""
     roles, where = roles_of(role), parse_scope(scope) if scope else None
     what = f"change users: role {name} {','.join(sorted(roles))} {scope}".rstrip()
-    with office(data_dir) as desk, desk.trail.act(desk.deed(what, reason)):
+    with office(data_dir, secrets.token_bytes) as desk, desk.trail.act(desk.deed(what, reason)):
         say(_line(desk.accounts.set_roles(name, roles, where)))
 
 

@@ -4,11 +4,16 @@ The broker asks for each new connection (auth callout) and does what the signed 
 it enforces the topics itself and any number of gateways costs no configuration. Nobody is let
 in while we are away; who is in stays in. A revoked serial is refused, and its connection is
 ended at the next look, a second later at most. Made by main beside the embedded broker.
+
+Of two connections of one name the newest wins: a gateway whose line died must get back in. An
+honest one takes its own session over once in a while; two that take it from each other again and
+again have the same key, and that is told.
 """
 
 import asyncio
 import contextlib
 import json
+from collections import OrderedDict, deque
 from collections.abc import Callable, Set
 from datetime import datetime
 from typing import Final
@@ -33,11 +38,24 @@ from protocols.vocabulary.intervals import Clock
 ASKED_ON: Final = "$SYS.REQ.USER.AUTH"
 LOOK_S: Final = 1.0
 CONNECTIONS_MAX: Final = 1_000_000
+RECONNECT_WAIT_S: Final = 0.1
+LEFT_ON: Final = f"$SYS.ACCOUNT.{ACCOUNT}.DISCONNECT"
+TAKEN_OVER: Final = "Duplicate Client ID"
+"""The broker's reason when a newer connection has the same client id."""
+CONTESTED_TIMES: Final = 3
+CONTESTED_S: Final = 300.0
+CONTESTED_MAX: Final = 4_096
 
 _log = structlog.get_logger(__name__)
 
 Revoked = Callable[[], Set[str]]
 """Gives the serials (lower-case hexadecimal) that may not connect any more."""
+Told = Callable[[SiteId | None, str, str], None]
+"""Is told of a site if it is known, the kind of event, and the reason."""
+
+
+def nobody_is_told(_site_id: SiteId | None, _kind: str, _reason: str) -> None:
+    """Tell nobody."""
 
 
 class Admission:
@@ -62,6 +80,8 @@ class Admission:
         self._system = Client()
         self._server_id = ""
         self._inside: dict[str, set[int]] = {}
+        self._contests = Contests()
+        self.told: Told = nobody_is_told
 
     async def open(self, port: int, password: str) -> None:
         """Connect to the embedded broker and begin to answer.
@@ -79,10 +99,12 @@ class Admission:
                     password=password,
                     connect_timeout=CONNECT_TIMEOUT_S,
                     max_reconnect_attempts=-1,
+                    reconnect_time_wait=RECONNECT_WAIT_S,  # type: ignore[arg-type]
                     error_cb=self._on_error,
                 )
             await self._client.subscribe(ASKED_ON, cb=self._asked)
             await self._client.flush(CONNECT_TIMEOUT_S)
+            await self._system.subscribe(LEFT_ON, cb=self._left)
         except (TimeoutError, OSError, nats.errors.Error) as error:
             await self.close()
             raise LinkError(f"admission: the broker did not answer: {error}") from error
@@ -115,6 +137,7 @@ class Admission:
             self.refused += 1
             answer["error"] = str(error)
             _log.warning("admission.refused", cause=str(error))
+            self.told(None, "link.admission_refused", str(error))
         now_s = int(self._clock.now().timestamp())
         token = signed_claims(
             {"aud": self._server_id, "sub": user, "iat": now_s, "nats": answer}, self._issuer
@@ -145,6 +168,21 @@ class Admission:
             self._issuer,
         )
 
+    async def _left(self, message: Msg) -> None:
+        """Look whether a connection ended because another one has its name."""
+        said = _object(message.data)
+        if said.get("reason") != TAKEN_OVER:
+            return
+        client = _section(said, "client")
+        name, host = str(client.get("client_id", "")), str(client.get("host", ""))
+        now_s = self._clock.monotonic_ns() / 1e9
+        hosts = self._contests.taken(name, host, now_s=now_s)
+        if hosts:
+            where = ", ".join(hosts)
+            _log.warning("session.contested", site_id=name, hosts=where)
+            reason = f"two gateways take the session from each other; the older were at {where}"
+            self.told(SiteId(name), "link.session_contested", reason)
+
     async def _end(self, connection: int) -> None:
         subject = f"$SYS.REQ.SERVER.{self._server_id}.KICK"
         question = json.dumps({"cid": connection}).encode()
@@ -153,6 +191,31 @@ class Admission:
 
     async def _on_error(self, error: Exception) -> None:
         _log.warning("admission.failed", cause=str(error) or type(error).__name__)
+
+
+class Contests:
+    """Counts per name how often its session was taken over lately; bounded."""
+
+    def __init__(self) -> None:
+        self._taken: OrderedDict[str, deque[tuple[float, str]]] = OrderedDict()
+
+    def taken(self, name: str, host: str, *, now_s: float) -> tuple[str, ...]:
+        """Count one; return the addresses of those pushed off, if there were too many.
+
+        Parameters
+        ----------
+        name, host : str
+            Client id, and address of the connection that ended.
+        now_s : float
+            Monotonic time, s.
+        """
+        if name not in self._taken and len(self._taken) >= CONTESTED_MAX:
+            self._taken.popitem(last=False)
+        times = self._taken.setdefault(name, deque(maxlen=CONTESTED_TIMES))
+        times.append((now_s, host))
+        if len(times) < CONTESTED_TIMES or now_s - times[0][0] > CONTESTED_S:
+            return ()
+        return tuple(sorted({one for _, one in times}))
 
 
 def gateway_claims(
@@ -200,6 +263,17 @@ def _certificate(asked: dict[str, object]) -> x509.Certificate:
         return x509.load_pem_x509_certificate(str(chains[0][0]).encode())
     except (ValueError, IndexError) as error:
         raise RemoteProtocolError(f"certificate cannot be read: {error}") from None
+
+
+def _object(data: bytes) -> dict[str, object]:
+    """Object in an event of our own broker."""
+    try:
+        said = json.loads(data)
+    except ValueError as error:
+        raise RemoteProtocolError(f"event of the broker: {error}") from None
+    if not isinstance(said, dict):
+        raise RemoteProtocolError("event of the broker: not an object")
+    return said
 
 
 def _section(claims: dict[str, object], name: str) -> dict[str, object]:

@@ -1,8 +1,9 @@
 """The way down to the sites: what the services queue, sent until it is receipted.
 
 Implements the services' ``Downlink``. Commitments and commands wait in the site's session;
-signals are broadcast at once and never wait. Nothing is signed yet: ``key_id`` and
-``signature`` stay empty until identities are enrolled.
+signals are broadcast at once and never wait. Nothing is signed here: with an identity the bus is
+a :class:`~cloud_coordinator.gateway.sealed_bus.SealedBus`, which seals each message as it leaves,
+also when it is sent again.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Keeps signed obligations and receipts exactly as they were on the wire, for evidence later.
+"""Keeps signed obligations, receipts and digests of telemetry as they were on the wire.
 
 One file a day below the data directory, a line each, appended and synced by a worker thread
 twice a second. What is kept is enough to convince somebody who trusts neither the store nor us:
@@ -16,6 +16,7 @@ from typing import Final
 import structlog
 
 from protocols.link.messages import Event, ObligationMessage
+from protocols.link.row_digest import DIGEST_KIND, RowDigest, digest_of
 from protocols.link.topics import Address, Topics, parse_topic
 from protocols.link.wire import decode
 from protocols.vocabulary.errors import RemoteProtocolError, StoreError
@@ -87,7 +88,7 @@ class EvidenceLog:
 
     def _line(self, at: str, topic: str, data: bytes) -> str:
         """Return a line, or none for what is no evidence or is kept already."""
-        about = obligation_of(topic, data)
+        about = obligation_of(topic, data) or _digested(topic, data)
         if about is None:
             return ""
         key = (topic, *about)
@@ -117,20 +118,58 @@ def obligation_of(topic: str, data: bytes) -> tuple[str, int] | None:
     return None
 
 
-def kept_messages(folder: Path, obligation: ObligationId) -> Iterator[tuple[str, str, str]]:
-    """Messages about an obligation: time, topic and bytes in hexadecimal, oldest first.
+def row_digest_of(topic: str, data: bytes) -> RowDigest | None:
+    """Digest of telemetry that a message gives; None if it gives none."""
+    try:
+        message = decode(parse_topic(topic).kind, data)
+        return digest_of(message) if isinstance(message, Event) else None
+    except RemoteProtocolError:
+        return None
+
+
+def _digested(topic: str, data: bytes) -> tuple[str, int] | None:
+    found = row_digest_of(topic, data)
+    return None if found is None else (f"{DIGEST_KIND} {found.journal_id}", found.first)
+
+
+def kept_digests(folder: Path) -> Iterator[tuple[str, str]]:
+    """Digests of telemetry: topic and hexadecimal bytes, oldest first.
 
     Raises
     ------
     StoreError
         If a file cannot be read.
     """
+    for entry in _entries(folder):
+        if entry["obligation"].startswith(f"{DIGEST_KIND} "):
+            yield entry["topic"], entry["data"]
+
+
+def is_about(name: str, obligation: str) -> bool:
+    """Whether a name is an obligation's own or that of a site's share of it."""
+    return name == obligation or name.startswith(f"{obligation}/")
+
+
+def kept_messages(folder: Path, obligation: ObligationId) -> Iterator[tuple[str, str, str]]:
+    """Messages about an obligation or its shares: time, topic, hexadecimal bytes, oldest first.
+
+    Raises
+    ------
+    StoreError
+        If a file cannot be read.
+    """
+    for entry in _entries(folder):
+        if is_about(entry["obligation"], obligation):
+            yield entry["at"], entry["topic"], entry["data"]
+
+
+def _entries(folder: Path) -> Iterator[dict[str, str]]:
+    names = ("at", "obligation", "topic", "data")
     for path in sorted(folder.glob("*.jsonl")):
         try:
             with path.open(encoding="utf-8") as file:
                 while line := file.readline(LINE_CHARACTERS_MAX):
                     entry = json.loads(line)
-                    if entry["obligation"] == obligation:
-                        yield str(entry["at"]), str(entry["topic"]), str(entry["data"])
+                    yield {name: str(entry[name]) for name in names}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StoreError(f"{path}: cannot be read: {error}") from error

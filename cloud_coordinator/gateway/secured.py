@@ -48,11 +48,14 @@ class Security:
     issuer : Ed25519PrivateKey
         Of the broker's permissions; follows from the signing key, so a restarted coordinator
         is believed by the broker that outlived it.
+    trail_key : Ed25519PrivateKey
+        The signing key, for checkpoints of the audit trail.
     """
 
     files: AuthorityFiles
     signer: Signer
     issuer: Ed25519PrivateKey
+    trail_key: Ed25519PrivateKey
 
     @property
     def broker_tls(self) -> BrokerTls:
@@ -87,8 +90,12 @@ class Security:
         self._show(context)
         return context
 
-    async def keep_certificate(self, context: ssl.SSLContext, broker: EmbeddedBroker) -> None:
+    async def keep_certificate(
+        self, context: ssl.SSLContext, broker: EmbeddedBroker | None
+    ) -> None:
         """Show a renewed certificate on web and broker as soon as it is there; never returns.
+
+        A broker of others reads its own.
 
         The web's connections stay; the broker ends its own, and gateways are back in a second.
         """
@@ -104,7 +111,8 @@ class Security:
                 _log.warning("certificate.unusable", cause=str(error))
                 continue
             seen = stamp
-            broker.reload()
+            if broker is not None:
+                broker.reload()
 
     def _show(self, context: ssl.SSLContext) -> None:
         try:
@@ -142,14 +150,22 @@ def open_security(folder: Path) -> Security:
     private = key.private_bytes_raw()
     seed = HKDF(algorithm=SHA256(), length=32, salt=None, info=_ISSUER_PURPOSE).derive(private)
     security = Security(
-        files=files, signer=Signer(private), issuer=Ed25519PrivateKey.from_private_bytes(seed)
+        files=files,
+        signer=Signer(private),
+        issuer=Ed25519PrivateKey.from_private_bytes(seed),
+        trail_key=key,
     )
     RevokedSerials(files.revoked).serials()
     return security
 
 
-def check_plain(host: str) -> None:
+def check_plain(option: str, host: str) -> None:
     """Refuse to listen beyond this machine without an identity.
+
+    Parameters
+    ----------
+    option, host : str
+        What the person named the address by, and the address.
 
     Raises
     ------
@@ -161,4 +177,4 @@ def check_plain(host: str) -> None:
     except ValueError:
         local = host == "localhost"
     if not local:
-        raise ConfigError(f"--http {host}: without --identity only this machine: use 127.0.0.1")
+        raise ConfigError(f"{option} {host}: without --identity only this machine: use 127.0.0.1")

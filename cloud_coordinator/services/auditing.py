@@ -1,6 +1,7 @@
 """The one place through which every action reaches the audit trail: intent, then result."""
 
-from collections.abc import Iterator, Sequence
+import enum
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -14,6 +15,8 @@ from protocols.vocabulary.intervals import Clock
 
 REFUSAL_REPEAT_S: Final = 10.0
 """The same refusal within this time is counted, not written again."""
+ALARM_EVERY: Final = 4
+"""Of refusals that are only counted, the watch hears of each so many at once."""
 REFUSALS_HELD_MAX: Final = 1_024
 CHECKPOINT_EVERY: Final = 256
 
@@ -44,6 +47,21 @@ class Deed:
     why: str = ""
 
 
+class Refused(enum.Enum):
+    """What kind of refusal it is, as the watch for intruders calls it."""
+
+    LOG_IN = "login.failed"
+    LOCKED = "login.locked"
+    KEY = "key.refused"
+    ACTION = "access.denied"
+    ENDED = ""
+    """A session that ended: no sign of an intruder."""
+
+
+Alarm = Callable[[Refused, Deed, int], None]
+"""Told of a refusal: its kind, what was wanted, and how many like it came before untold."""
+
+
 @dataclass(slots=True)
 class _Repeated:
     written_s: float
@@ -69,7 +87,17 @@ class Trail:
         self._store = store
         self._clock = clock
         self._key = key
-        self._refusals: dict[tuple[str, str, str], _Repeated] = {}
+        self._refusals: dict[tuple[str, str, str, Refused], _Repeated] = {}
+        self._signed = 0
+        self._alarm: Alarm | None = None
+
+    def warn(self, alarm: Alarm) -> None:
+        """Tell refusals to the watch for intruders from now on."""
+        self._alarm = alarm
+
+    def sign_with(self, key: Ed25519PrivateKey) -> None:
+        """Sign checkpoints with a key from now on."""
+        self._key = key
 
     def intend(self, deed: Deed) -> int:
         """Write that an action will be tried; returns the entry's number.
@@ -112,32 +140,40 @@ class Trail:
         """Write an action that was done or refused at once, such as a log-in."""
         self._write(deed, result, 0)
 
-    def refuse(self, deed: Deed, cause: str) -> None:
+    def refuse(self, deed: Deed, cause: str, kind: Refused = Refused.ACTION) -> None:
         """Write a refusal; a flood of one kind becomes one entry that counts it."""
         now_s = self._clock.now().timestamp()
-        key = (deed.who, deed.what, deed.where)
+        key = (deed.who, deed.what, deed.where, kind)
         known = self._refusals.get(key)
         if known is not None and now_s - known.written_s < REFUSAL_REPEAT_S:
             known.held += 1
+            if known.held % ALARM_EVERY == 0:
+                self._warn(kind, deed, ALARM_EVERY - 1)
             return
         if len(self._refusals) >= REFUSALS_HELD_MAX:
             self._refusals.clear()
         self._refusals[key] = _Repeated(now_s)
         more = f" (and {known.held} more before)" if known is not None and known.held else ""
         self._write(deed, f"refused: {cause}{more}", 0)
+        self._warn(kind, deed, 0)
 
     def entries(self, *, after: int, limit: int) -> Sequence[Entry]:
         """Read entries after a number, oldest first."""
         return self._store.entries(after=after, limit=limit)
 
     def checkpoint(self) -> Checkpoint | None:
-        """Sign the trail as it is now; None without a key or an entry."""
+        """Sign the trail as it is now; None without a key, or if nothing was added since."""
         last = self._store.last()
-        if self._key is None or last is None:
+        if self._key is None or last is None or last.number == self._signed:
             return None
         made = sign(last, at=self._clock.now(), key=self._key)
         self._store.add_checkpoint(made)
+        self._signed = last.number
         return made
+
+    def _warn(self, kind: Refused, deed: Deed, also: int) -> None:
+        if self._alarm is not None and kind is not Refused.ENDED:
+            self._alarm(kind, deed, also)
 
     def _write(self, deed: Deed, result: str, refers_to: int) -> int:
         entry = self._store.append(

@@ -25,8 +25,9 @@ from cloud_coordinator.services.learning import Memory, informed, learning_of
 from cloud_coordinator.services.learning_ports import LearningPorts
 from cloud_coordinator.services.live import LiveBoard
 from cloud_coordinator.services.optimizing import Optimizing
+from cloud_coordinator.services.overriding import Overrides
 from cloud_coordinator.services.people import PeoplePorts
-from cloud_coordinator.services.people_ports import FleetDownlink
+from cloud_coordinator.services.people_ports import FleetDownlink, Note
 from cloud_coordinator.services.plans import KnownPrices, PublishedSeries
 from cloud_coordinator.services.ports import (
     CertificateStore,
@@ -83,6 +84,36 @@ def _query_stores(stores: Stores) -> QueryStores:
         certificates=stores.certificates,
         dispatches=stores.dispatches,
     )
+
+
+def _optimizing(
+    books: Books,
+    fleet: Fleet,
+    *,
+    memory: Memory,
+    publications: PublishedSeries | None,
+    note: Note,
+) -> Optimizing:
+    """Make the desk of plans that are asked for."""
+    aims = load_aims()
+    return Optimizing(
+        books,
+        fleet,
+        aims=aims,
+        answering=memory,
+        prices=KnownPrices(aims.energy_jpy_per_kwh, publications),
+        record=note,
+    )
+
+
+def _emergency(
+    fleet: Fleet, people: PeoplePorts, *, downlink: FleetDownlink, note: Note
+) -> Emergency:
+    """Make the desk of the people in charge."""
+    ports = EmergencyPorts(
+        downlink=downlink, operators=people.operators, state=people.state, note=note
+    )
+    return Emergency(fleet, ports)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,9 +174,8 @@ class Coordinator:
         events = stores.events
         watched = events if isinstance(events, WatchedEvents) else WatchedEvents(events)
         self._events, stores = watched, replace(stores, events=watched)
-        self._clock = clock
+        self._clock, self._event_count = clock, 0
         self.fleet = Fleet()
-        self._event_count = 0
         self.epoch = stores.epochs.next_epoch(MARKET_LEASE)
         book = AwardBook(stores.obligations)
         books = Books(awards=book, commands=CommandBook(book, stores.commands))
@@ -172,26 +202,18 @@ class Coordinator:
         )
         self.live = LiveBoard(self.fleet, books, self.dispatching, rules=conduct.rules)
         self.queries = Queries(books, self.fleet, rules=conduct.rules, stores=_query_stores(stores))
-        aims = load_aims()
-        self.optimizing = Optimizing(
+        self.optimizing = _optimizing(
             books,
             self.fleet,
-            aims=aims,
-            answering=self.memory,
-            prices=KnownPrices(aims.energy_jpy_per_kwh, stores.publications),
-            record=self._note,
+            memory=self.memory,
+            publications=stores.publications,
+            note=self._note,
         )
         self.alerting = Alerting(self.fleet, watched, stores.people.alerts)
-        self.emergency = Emergency(
-            self.fleet,
-            EmergencyPorts(
-                downlink=downlink,
-                operators=stores.people.operators,
-                state=stores.people.state,
-                note=self._note,
-            ),
+        self.overrides = Overrides(self.fleet, downlink, self._note)
+        self.emergency = self.hands = _emergency(
+            self.fleet, stores.people, downlink=downlink, note=self._note
         )
-        self.hands = self.emergency
         self.dispatching.hold(held=not self.emergency.is_automatic)
         self.intake = Intake(
             self.fleet,

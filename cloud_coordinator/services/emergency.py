@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from cloud_coordinator.alerts.alert import Alert, Severity
 from cloud_coordinator.fleet.fleet import Fleet
 from cloud_coordinator.fleet.moment import Moment
 from cloud_coordinator.fleet.snapshot import FleetSnapshot, LinkCondition
-from cloud_coordinator.services.errors import ConflictError, RejectedError, UnknownError
+from cloud_coordinator.services.errors import ConflictError
 from cloud_coordinator.services.intervention import (
     Act,
     Asked,
@@ -32,28 +32,19 @@ from cloud_coordinator.services.intervention import (
     step,
     tick_point,
 )
-from cloud_coordinator.services.people_ports import Commanding, OperatorCall, StateStore
+from cloud_coordinator.services.overriding import OVERRIDE_VALID, powers_of
+from cloud_coordinator.services.people_ports import Commanding, Note, OperatorCall, StateStore
 from protocols.link.messages import Plain
 from protocols.sansio.records import Change
-from protocols.vocabulary.identifiers import ResourceId, SiteId
+from protocols.vocabulary.identifiers import SiteId
 from protocols.vocabulary.mode import Mode
 
 STOP_VALID: Final = timedelta(hours=1)
-OVERRIDE_MAX: Final = timedelta(hours=4)
-OVERRIDE_VALID: Final = timedelta(seconds=30)
-"""A hand's command that a site cannot take now is not kept for later."""
 AGAIN_EVERY_S: Final = 5.0
 AGAIN_MAX: Final = 500
 """Sites told again in one second."""
 KEY: Final = "command"
 _STOP: Final[Mapping[str, Plain]] = {}
-
-
-class Note(Protocol):
-    """Writes an event of the coordinator into the record."""
-
-    def __call__(self, kind: str, payload: Mapping[str, Plain]) -> None:
-        """Write it; durable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +169,7 @@ class Emergency:
 
     def stop_site(self, site_id: SiteId, *, by: str, reason: str) -> EmergencyView:
         """Stop one site; one person may."""
-        self._known(site_id)
+        powers_of(self._fleet, site_id)
         self._stop.sites.add(site_id)
         self._stop.last_safe_after_s = None
         self._save()
@@ -188,7 +179,7 @@ class Emergency:
 
     def release_site(self, site_id: SiteId, *, by: str) -> EmergencyView:
         """End the stop of one site, and every override an operator set there."""
-        self._known(site_id)
+        powers_of(self._fleet, site_id)
         if self._command.control is Control.STOPPED:
             raise ConflictError("the whole fleet is stopped; resume with the check list")
         self._stop.sites.discard(site_id)
@@ -198,45 +189,6 @@ class Emergency:
         payload: Mapping[str, Plain] = {"by": by, "reason": "released"}
         self._ports.downlink.send_command(site_id, "release", payload, valid=OVERRIDE_VALID)
         return self.view()
-
-    def override(
-        self,
-        resource_id: ResourceId,
-        *,
-        power_w: float | None,
-        minutes: float,
-        by: str,
-        now: Moment,
-    ) -> None:
-        """Hold one resource at a power for some minutes; no power gives it back.
-
-        Raises
-        ------
-        UnknownError
-            If there is no such site or resource.
-        RejectedError
-            If it is outside its nameplate, too long, or the site takes no commands.
-        """
-        site_id = SiteId(resource_id.split("/", 1)[0])
-        resources = self._known(site_id)
-        if resource_id not in resources:
-            raise UnknownError(f"resource {resource_id}: there is none")
-        payload: dict[str, Plain] = {"resource_id": str(resource_id), "by": by, "reason": ""}
-        if power_w is not None:
-            low_w, high_w = resources[resource_id]
-            if not low_w <= power_w <= high_w:
-                raise RejectedError(f"power_w: must be {low_w:.0f} .. {high_w:.0f} W")
-            length = timedelta(minutes=minutes)
-            if not timedelta() < length <= OVERRIDE_MAX:
-                raise RejectedError("minutes: an override lasts 240 minutes at most")
-            payload |= {
-                "power_w": float(power_w),
-                "until_s": int((now.at + length).timestamp()),
-            }
-        kind = "release" if power_w is None else "override"
-        if not self._ports.downlink.send_command(site_id, kind, payload, valid=OVERRIDE_VALID):
-            raise RejectedError(f"resource_id: {site_id} is an aggregator; it takes no overrides")
-        self._ports.note(f"{kind}.sent", payload)
 
     def alarmed(self, alerts: tuple[Alert, ...], now: Moment) -> None:
         """Act on alerts: HIGH calls people; CRITICAL also stops the sites it is about.
@@ -319,13 +271,6 @@ class Emergency:
     def _tell(self, site_id: SiteId, kind: str) -> None:
         if not self._ports.downlink.send_command(site_id, kind, _STOP, valid=STOP_VALID):
             self._stop.without_command.add(site_id)
-
-    def _known(self, site_id: SiteId) -> Mapping[ResourceId, tuple[float, float]]:
-        if self._fleet.index_of(site_id) is None:
-            raise UnknownError(f"site {site_id}: there is none")
-        layout = self._fleet.layout_of(site_id)
-        resources = () if layout is None else layout.resources
-        return {one.resource_id: (one.power_w_min, one.power_w_max) for one in resources}
 
     def _save(self) -> None:
         plain = {

@@ -25,6 +25,7 @@ from protocols.vocabulary.intervals import Clock
 
 ATTEMPTS_MAX: Final = 5
 CODE_LIFE: Final = timedelta(hours=24)
+SITE_LIFE: Final = timedelta(days=90)
 TICKET_DRAWS: Final = 64
 _SALT_BYTES: Final = 16
 _SCRYPT_N: Final = 2**14
@@ -117,7 +118,7 @@ class Issuing(Protocol):
         """For codes."""
         ...
 
-    def issue(self, request: SiteRequest, *, at: datetime, days: int) -> x509.Certificate:
+    def issue(self, request: SiteRequest, *, at: datetime, life: timedelta) -> x509.Certificate:
         """Certify a gateway."""
         ...
 
@@ -149,11 +150,11 @@ class Enrolling:
         Time.
     draw : callable
         So many random bytes.
+    life : timedelta
+        Of a gateway's certificate; it renews itself when a third is left.
     """
 
-    DAYS: Final = 90
-
-    def __init__(
+    def __init__(  # noqa: PLR0913  wiring: each is one collaborator
         self,
         store: Enrolments,
         authority: Issuing,
@@ -161,7 +162,9 @@ class Enrolling:
         revoked: Revoking,
         clock: Clock,
         draw: Callable[[int], bytes],
+        life: timedelta = SITE_LIFE,
     ) -> None:
+        self._life = life
         self._store = store
         self._authority = authority
         self._revoked = revoked
@@ -270,8 +273,10 @@ class Enrolling:
             raise RejectedError(refusals[0])
         return self._issue(replace(request, site_id=found[0].site_id))
 
-    def certify(self, site_id: SiteId, request: SiteRequest) -> x509.Certificate:
-        """Certify a gateway whose request a person brought by hand (a bundle).
+    def certify(
+        self, site_id: SiteId, request: SiteRequest, *, zone: ZoneId | None = None
+    ) -> x509.Certificate:
+        """Certify a gateway whose request a person brought by hand; add it if it has a zone.
 
         Raises
         ------
@@ -283,7 +288,8 @@ class Enrolling:
         key_hash = hashlib.sha256(request.key_bytes()).digest()
 
         def step(known: Enrolment | None) -> Enrolment:
-            site = _known(known, site_id)
+            new = None if zone is None else self._waiting(site_id, zone)
+            site = _known(known or new, site_id)
             if site.state is EnrolmentState.REVOKED:
                 raise RejectedError(f"site {site_id}: is revoked; `vpp sites replace` first")
             if site.key_hash not in {b"", key_hash}:
@@ -329,7 +335,7 @@ class Enrolling:
     def _issue(self, request: SiteRequest) -> x509.Certificate:
         """Certify, and keep what was issued before anybody gets it."""
         now = self._clock.now()
-        made = self._authority.issue(request, at=now, days=self.DAYS)
+        made = self._authority.issue(request, at=now, life=self._life)
         self._store.add_certificate(
             SiteCertificate(
                 serial=serial_text(made.serial_number),
@@ -362,16 +368,21 @@ class Enrolling:
         raise ConflictError("too many codes are open; revoke some, or wait until they expire")
 
     def _waiting(
-        self, site_id: SiteId, zone: ZoneId, code: EnrolmentCode, *, life: timedelta
+        self,
+        site_id: SiteId,
+        zone: ZoneId,
+        code: EnrolmentCode | None = None,
+        *,
+        life: timedelta = CODE_LIFE,
     ) -> Enrolment:
         salt, now = self._draw(_SALT_BYTES), self._clock.now()
         return Enrolment(
             site_id=site_id,
             zone=zone,
             state=EnrolmentState.WAITING,
-            ticket=code.ticket,
+            ticket=None if code is None else code.ticket,
             salt=salt,
-            secret_hash=_hash(code.secret, salt),
+            secret_hash=b"" if code is None else _hash(code.secret, salt),
             code_expires_at=now + life,
             attempts_left=ATTEMPTS_MAX,
             key_hash=b"",

@@ -9,25 +9,19 @@ from typing import Final, Protocol
 
 from cloud_coordinator.access.lockout import Failures, failed, locked
 from cloud_coordinator.access.permissions import Role
-from cloud_coordinator.access.scope import Authority, SiteScope
+from cloud_coordinator.access.scope import Authority
 from cloud_coordinator.access.secrets_kept import (
-    ID_BYTES,
-    SALT_BYTES,
     SECRET_BYTES,
     ApiKey,
     Session,
     User,
-    hash_password,
-    key_text,
     password_fits,
     same,
     sha256_of,
     split_key,
     text_of,
 )
-from cloud_coordinator.services.errors import ConflictError, UnknownError
-from protocols.vocabulary.errors import AccessDeniedError, ConfigError
-from protocols.vocabulary.identifiers import checked_name
+from protocols.vocabulary.errors import AccessDeniedError
 from protocols.vocabulary.intervals import Clock
 
 SESSION_S: Final = 8 * 3_600.0
@@ -35,7 +29,6 @@ ROTATE_S: Final = 900.0
 """A session gets a new token after this time, s."""
 GRACE_S: Final = 30.0
 """The old token is taken this much longer, for requests that were under way, s."""
-KEY_DAYS_MAX: Final = 366
 
 
 class IdentityStore(Protocol):
@@ -70,6 +63,10 @@ class IdentityStore(Protocol):
 
     def end_sessions(self, *, user_name: str = "", token_sha256: str = "") -> None:
         """End all of a person, or one."""
+
+
+class LockedError(AccessDeniedError):
+    """A name is locked after failed log-ins."""
 
 
 class TokenJudge(Protocol):
@@ -124,6 +121,12 @@ class Identity:
         self._draw = draw
         self._tokens = tokens
         self._counting = threading.Lock()
+        self._has_people = False
+
+    def has_people(self) -> bool:
+        """Whether a person is known, also one who was disabled."""
+        self._has_people = self._has_people or bool(self._store.users())
+        return self._has_people
 
     def has_administrator(self) -> bool:
         """Whether somebody can administer; until then this machine may add the first."""
@@ -146,7 +149,7 @@ class Identity:
         user = self._store.user(name)
         if user is not None and locked(user.failures, now.timestamp()):
             minutes = math.ceil((user.failures.locked_until_s - now.timestamp()) / 60.0)
-            raise AccessDeniedError(f"too many failed log-ins; try again in {minutes} min")
+            raise LockedError(f"too many failed log-ins; try again in {minutes} min")
         fits = password_fits(None if user is None else user.password_hash, password)
         if user is None or not fits or not user.active:
             if user is not None:
@@ -195,7 +198,7 @@ class Identity:
         Raises
         ------
         AccessDeniedError
-            If it is none of ours, was revoked or has expired.
+            If it is none of ours, was revoked or has expired, or its person was disabled.
         """
         parts = split_key(presented)
         key = None if parts is None else self._store.key(parts[0])
@@ -203,7 +206,17 @@ class Identity:
             raise AccessDeniedError("the API key is not known")
         if not key.active or key.expires_at <= self._clock.now():
             raise AccessDeniedError(f"API key {key.key_id}: was revoked or has expired")
-        return Authority(subject=f"key:{key.key_id}", roles=key.roles, scope=key.scope)
+        if not key.person:
+            return Authority(subject=f"key:{key.key_id}", roles=key.roles, scope=key.scope)
+        user = self._store.user(key.person)
+        if user is None or not user.active:
+            raise AccessDeniedError(f"API key {key.key_id}: its person may not log in any more")
+        return Authority(
+            subject=f"user:{user.name} key:{key.key_id}",
+            roles=key.roles & user.roles,
+            scope=key.scope.narrowed(user.scope),
+            person=f"user:{user.name}",
+        )
 
     def by_token(self, token: str) -> Authority:
         """Return who a token of the identity provider names.
@@ -232,126 +245,6 @@ class Identity:
         return Opened(token=token, csrf=csrf, authority=_of_user(user))
 
 
-class Accounts:
-    """The use cases of those who administer persons and keys.
-
-    Parameters
-    ----------
-    store : IdentityStore
-        Who is known.
-    clock : Clock
-        For the expiry of keys.
-    draw : callable
-        Returns that many random bytes.
-    """
-
-    def __init__(self, store: IdentityStore, clock: Clock, *, draw: Callable[[int], bytes]) -> None:
-        self._store = store
-        self._clock = clock
-        self._draw = draw
-
-    def users(self) -> Sequence[User]:
-        """All persons, by name."""
-        return self._store.users()
-
-    def add_user(
-        self, name: str, password: str, *, roles: frozenset[Role], scope: SiteScope
-    ) -> User:
-        """Add a person.
-
-        Raises
-        ------
-        ConfigError
-            If name, password or roles cannot be used.
-        ConflictError
-            If the name is taken.
-        """
-        if not roles:
-            raise ConfigError("roles: name at least one")
-        if self._store.user(checked_name(name, "user name")) is not None:
-            raise ConflictError(f"name: {name} is taken")
-        password_hash = hash_password(password, salt=self._draw(SALT_BYTES))
-        user = User(name=name, password_hash=password_hash, roles=roles, scope=scope)
-        self._store.save_user(user)
-        return user
-
-    def disable_user(self, name: str) -> User:
-        """Disable a person, and end all sessions; ``UnknownError`` if there is none."""
-        user = replace(self._known(name), active=False)
-        self._store.save_user(user)
-        self._store.end_sessions(user_name=name)
-        return user
-
-    def set_roles(self, name: str, roles: frozenset[Role], scope: SiteScope | None) -> User:
-        """Give other roles, and another scope if one is given; sessions end.
-
-        Raises
-        ------
-        ConfigError
-            If no role is named.
-        UnknownError
-            If there is no such person.
-        """
-        if not roles:
-            raise ConfigError("roles: name at least one")
-        user = self._known(name)
-        changed = replace(user, roles=roles, scope=user.scope if scope is None else scope)
-        self._store.save_user(changed)
-        self._store.end_sessions(user_name=name)
-        return changed
-
-    def change_password(self, name: str, password: str) -> None:
-        """Set a new password, which also opens a lock; all sessions end."""
-        password_hash = hash_password(password, salt=self._draw(SALT_BYTES))
-        user = self._known(name)
-        self._store.save_user(replace(user, password_hash=password_hash, failures=Failures()))
-        self._store.end_sessions(user_name=name)
-
-    def keys(self) -> Sequence[ApiKey]:
-        """All API keys, by id."""
-        return self._store.keys()
-
-    def create_key(
-        self, label: str, *, roles: frozenset[Role], scope: SiteScope, days: int
-    ) -> tuple[ApiKey, str]:
-        """Make a key; its text is returned once and kept nowhere.
-
-        Raises
-        ------
-        ConfigError
-            If it would hold too long, or no role is named.
-        """
-        if not roles:
-            raise ConfigError("roles: name at least one")
-        if not 1 <= days <= KEY_DAYS_MAX:
-            raise ConfigError(f"days: {days}; 1 to {KEY_DAYS_MAX} are possible")
-        secret = text_of(self._draw(SECRET_BYTES))
-        key = ApiKey(
-            key_id=self._draw(ID_BYTES).hex(),
-            secret_sha256=sha256_of(secret),
-            label=label,
-            roles=roles,
-            scope=scope,
-            expires_at=self._clock.now() + timedelta(days=days),
-        )
-        self._store.save_key(key)
-        return key, key_text(key.key_id, secret)
-
-    def revoke_key(self, key_id: str) -> ApiKey:
-        """Revoke a key at once; ``UnknownError`` if there is none."""
-        key = self._store.key(key_id)
-        if key is None:
-            raise UnknownError(f"API key {key_id}: there is none")
-        revoked = replace(key, active=False)
-        self._store.save_key(revoked)
-        return revoked
-
-    def _known(self, name: str) -> User:
-        user = self._store.user(name)
-        if user is None:
-            raise UnknownError(f"user {name}: there is none")
-        return user
-
-
 def _of_user(user: User) -> Authority:
-    return Authority(subject=f"user:{user.name}", roles=user.roles, scope=user.scope)
+    name = f"user:{user.name}"
+    return Authority(subject=name, roles=user.roles, scope=user.scope, person=name)

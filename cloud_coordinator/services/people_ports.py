@@ -49,3 +49,10 @@ class Commanding(Protocol):
 
 class FleetDownlink(Downlink, Commanding, Protocol):
     """The whole way down."""
+
+
+class Note(Protocol):
+    """Writes an event of the coordinator into the record."""
+
+    def __call__(self, kind: str, payload: Mapping[str, Plain]) -> None:
+        """Write it; durable."""

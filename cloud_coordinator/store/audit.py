@@ -7,8 +7,8 @@ from sqlalchemy import Connection, insert, select
 
 from cloud_coordinator.audit.chain import GENESIS, Act, Entry, chained
 from cloud_coordinator.audit.checkpoint import Checkpoint, read_checkpoint
+from cloud_coordinator.store.access_tables import audit_checkpoints, audit_entries
 from cloud_coordinator.store.database import Database
-from cloud_coordinator.store.tables import audit_checkpoints, audit_entries
 
 _ENTRIES_MAX: Final = 10_000_000
 

@@ -11,9 +11,9 @@ from cloud_coordinator.access.lockout import Failures
 from cloud_coordinator.access.permissions import Role
 from cloud_coordinator.access.scope import parse_scope
 from cloud_coordinator.access.secrets_kept import ApiKey, Session, User
+from cloud_coordinator.store.access_tables import api_keys, login_sessions, users
 from cloud_coordinator.store.database import Database
 from cloud_coordinator.store.sites import put
-from cloud_coordinator.store.tables import api_keys, login_sessions, users
 from protocols.vocabulary.errors import StoreError, VppError
 
 
@@ -79,6 +79,7 @@ class IdentityRegistry:
             "scope": key.scope.text(),
             "expires_at": key.expires_at.isoformat(),
             "active": key.active,
+            "person": key.person,
         }
         with self._database.writing() as connection:
             put(connection, api_keys, key={"key_id": key.key_id}, values={"body": _pack(body)})
@@ -163,6 +164,7 @@ def _key(key_id: str, body: bytes) -> ApiKey:
             scope=parse_scope(found["scope"]),
             expires_at=datetime.fromisoformat(found["expires_at"]),
             active=bool(found["active"]),
+            person=str(found.get("person", "")),
         )
     except (ValueError, KeyError, TypeError, VppError) as error:
         raise StoreError(f"API key {key_id}: the record cannot be read") from error

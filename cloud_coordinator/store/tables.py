@@ -91,7 +91,7 @@ def _one_of(name: str, *values: str) -> Enum:
 
 
 # SQLite counts up only a primary key it calls INTEGER.
-_NUMBER = BigInteger().with_variant(Integer, "sqlite")
+NUMBER: Final = BigInteger().with_variant(Integer, "sqlite")
 
 resources: Final = Table(
     "resources",
@@ -268,7 +268,7 @@ awards: Final = Table(
 receipts: Final = Table(
     "receipts",
     metadata,
-    Column("number", _NUMBER, primary_key=True),
+    Column("number", NUMBER, primary_key=True),
     Column("obligation_id", String(LONG_NAME), nullable=False, index=True),
     Column("site_id", String(NAME), nullable=False),
     Column("state", String(16), nullable=False),
@@ -289,7 +289,7 @@ commands: Final = Table(
 offers: Final = Table(
     "offers",
     metadata,
-    Column("number", _NUMBER, primary_key=True),
+    Column("number", NUMBER, primary_key=True),
     Column("site_id", String(NAME), nullable=False),
     Column("journal_id", String(LONG_NAME), nullable=False),
     Column("sequence", BigInteger, nullable=False),
@@ -304,7 +304,7 @@ offers: Final = Table(
 events: Final = Table(
     "events",
     metadata,
-    Column("number", _NUMBER, primary_key=True),
+    Column("number", NUMBER, primary_key=True),
     Column("event_key", String(255), nullable=False, unique=True),
     Column("site_id", String(NAME), index=True),
     Column("recorded_at", UtcDateTime, nullable=False, index=True),
@@ -316,7 +316,7 @@ events: Final = Table(
 dispatches: Final = Table(
     "dispatches",
     metadata,
-    Column("number", _NUMBER, primary_key=True),
+    Column("number", NUMBER, primary_key=True),
     Column("obligation_id", String(LONG_NAME), nullable=False, index=True),
     Column("zone", String(NAME), nullable=False, index=True),
     Column("service", String(32), nullable=False),
@@ -394,42 +394,4 @@ statement_entries: Final = Table(
     Column("reason", String(255), nullable=False),
     Column("body", LargeBinary, nullable=False),
     UniqueConstraint("account", "number"),
-)
-
-users: Final = Table(
-    "users",
-    metadata,
-    Column("name", String(NAME), primary_key=True),
-    Column("body", LargeBinary, nullable=False),
-)
-
-api_keys: Final = Table(
-    "api_keys",
-    metadata,
-    Column("key_id", String(NAME), primary_key=True),
-    Column("body", LargeBinary, nullable=False),
-)
-
-login_sessions: Final = Table(
-    "login_sessions",
-    metadata,
-    Column("token_sha256", String(64), primary_key=True),
-    Column("user_name", String(NAME), nullable=False, index=True),
-    Column("expires_at", UtcDateTime, nullable=False),
-    Column("body", LargeBinary, nullable=False),
-)
-
-audit_entries: Final = Table(
-    "audit_entries",
-    metadata,
-    Column("number", _NUMBER, primary_key=True),
-    Column("body", LargeBinary, nullable=False),
-    Column("digest", String(64), nullable=False),
-)
-
-audit_checkpoints: Final = Table(
-    "audit_checkpoints",
-    metadata,
-    Column("number", _NUMBER, primary_key=True),
-    Column("body", LargeBinary, nullable=False),
 )

@@ -1,41 +1,62 @@
 """Who asks: a key, a token, a session or this machine becomes an authority."""
 
+import enum
 import ipaddress
-import secrets
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from cloud_coordinator.access.scope import BOOTSTRAP, NOBODY, Authority
 from cloud_coordinator.access.secrets_kept import same
-from cloud_coordinator.services.auditing import AuditStore, Trail
-from cloud_coordinator.services.identity import (
-    SESSION_S,
-    Accounts,
-    Identity,
-    IdentityStore,
-    Opened,
-)
+from cloud_coordinator.services.accounts import Accounts
+from cloud_coordinator.services.auditing import Trail
+from cloud_coordinator.services.identity import SESSION_S, Identity, Opened
 from cloud_coordinator.web.problems import Kind, ProblemError
 from protocols.vocabulary.errors import AccessDeniedError, ConfigError
-from protocols.vocabulary.intervals import Clock
 
 SESSION_COOKIE: Final = "vpp_session"
 CSRF_COOKIE: Final = "vpp_csrf"
 CSRF_HEADER: Final = "X-CSRF-Token"
 KEY_HEADER: Final = "X-API-Key"
-_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+OPERATOR_HEADER: Final = "X-Operator"
+"""Names the caller where nobody is asked who they are: on loopback, without persons."""
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _BEARER: Final = "bearer "
+
+
+class Asking(enum.Enum):
+    """When people are asked who they are."""
+
+    ALWAYS = "always"
+    ONCE_KNOWN = "once a person is known"
+    NEVER = "never"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """Who is known, who administers, and the audit trail."""
+    """Who is known, who administers, and the audit trail.
+
+    Attributes
+    ----------
+    identity, accounts, trail
+        The use cases.
+    asking : Asking
+        Whether everybody is asked who they are.
+    """
 
     identity: Identity
     accounts: Accounts
     trail: Trail
+    asking: Asking = Asking.ALWAYS
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody is asked who they are; what they do is written down all the same."""
+        if self.asking is Asking.ONCE_KNOWN:
+            return not self.identity.has_people()
+        return self.asking is Asking.NEVER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,10 +67,8 @@ class Caller:
     renewed: Opened | None = None
 
 
-def open_access(
-    stores: tuple[IdentityStore, AuditStore], clock: Clock, *, host: str, is_open: bool
-) -> Access | None:
-    """Decide whether everybody is asked who they are.
+def asking_of(host: str, *, is_open: bool) -> Asking:
+    """Decide when people are asked who they are.
 
     They are as soon as there is a person, and always where others than this machine can reach
     the coordinator; ``is_open`` asks nobody, on this machine only.
@@ -59,18 +78,12 @@ def open_access(
     ConfigError
         If it is to be open toward others.
     """
-    identities, audit = stores
     is_near = _is_loopback(host)
     if is_open and not is_near:
         raise ConfigError(f"--open: only with a loopback address, not {host}")
-    if is_open or (is_near and not identities.users()):
-        return None
-    draw = secrets.token_bytes
-    return Access(
-        identity=Identity(identities, clock, draw=draw),
-        accounts=Accounts(identities, clock, draw=draw),
-        trail=Trail(audit, clock),
-    )
+    if is_open:
+        return Asking.NEVER
+    return Asking.ONCE_KNOWN if is_near else Asking.ALWAYS
 
 
 def caller_of(request: web.Request, identity: Identity) -> Caller:
@@ -101,7 +114,7 @@ def _caller(request: web.Request, identity: Identity) -> Caller:
             return Caller(authority=BOOTSTRAP)
         return Caller(authority=NOBODY)
     session, authority = identity.by_session(token)
-    if request.method in _SAFE:
+    if request.method in SAFE_METHODS:
         return Caller(authority=authority, renewed=identity.rotated(session))
     if not same(session.csrf_sha256, request.headers.get(CSRF_HEADER, "")):
         raise ProblemError(
@@ -113,6 +126,14 @@ def _caller(request: web.Request, identity: Identity) -> Caller:
 def is_loopback(request: web.Request) -> bool:
     """Whether the connection itself comes from this machine; no header is believed."""
     return _is_loopback(request.remote or "")
+
+
+def names_this_machine(request: web.Request) -> bool:
+    """Whether a browser was sent here by a name of this machine, not by one of a stranger's."""
+    try:
+        return _is_loopback(urlsplit(f"//{request.host}").hostname or "")
+    except ValueError:
+        return False
 
 
 def _is_loopback(host: str) -> bool:

@@ -17,7 +17,7 @@ from cloud_coordinator.web.control import DECISIONS, Decisions
 from cloud_coordinator.web.door import DOOR, Door, handler_of
 from cloud_coordinator.web.live import FEED, LiveFeed
 from cloud_coordinator.web.openapi import openapi_document
-from cloud_coordinator.web.pages import ASSETS, DOCUMENT, load_assets
+from cloud_coordinator.web.pages import ASSETS, DOCUMENT, OPENNESS, Openness, load_assets
 from cloud_coordinator.web.ports import Services, VitalsProbe
 from cloud_coordinator.web.problems import problem_middleware
 from cloud_coordinator.web.routing import (
@@ -50,8 +50,8 @@ def create_app(
     period_s : float
         Time between messages of the live feed, s.
     access : Access or None
-        Who is known, and where it is written down what they do; None asks nobody who they are,
-        which the page and the log say.
+        Who is known, and where it is written down what they do; None asks nobody and writes
+        nothing down. Page and log say it where nobody is asked.
 
     Returns
     -------
@@ -65,13 +65,14 @@ def create_app(
         heavy=Heavy(),
         streams=asyncio.Semaphore(STREAMS_MAX),
     )
-    app[DOOR] = Door(access)
-    if access is None:
+    app[DOOR] = door = Door(access)
+    app[OPENNESS] = Openness(is_open=lambda: door.is_open)
+    if door.is_open:
         _log.warning("access.opened", cause="nobody is asked who they are")
     app[FEED] = LiveFeed(services, period_s=period_s)
     app[DECISIONS] = Decisions()
     app[DOCUMENT] = openapi_document(ROUTES, version=_version())
-    app[ASSETS] = load_assets(is_open=access is None)
+    app[ASSETS] = load_assets()
     for route in ROUTES:
         for method in route.methods:
             app.router.add_route(method, route.path, handler_of(route))

@@ -13,8 +13,17 @@ from aiohttp import web
 
 from cloud_coordinator.access.permissions import PERMISSIONS, Reach
 from cloud_coordinator.access.scope import NOBODY, OPEN, Allowed, Authority, authorise
-from cloud_coordinator.services.auditing import Deed
-from cloud_coordinator.web.access import Access, Caller, caller_of, give_session
+from cloud_coordinator.services.auditing import Deed, Refused
+from cloud_coordinator.web.access import (
+    KEY_HEADER,
+    OPERATOR_HEADER,
+    SAFE_METHODS,
+    Access,
+    Caller,
+    caller_of,
+    give_session,
+    names_this_machine,
+)
 from cloud_coordinator.web.pages import login_page
 from cloud_coordinator.web.problems import Kind, ProblemError
 from cloud_coordinator.web.routing import (
@@ -43,6 +52,11 @@ class Door:
     def __init__(self, access: Access | None) -> None:
         self.access = access
 
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody is asked who they are."""
+        return self.access is None or self.access.is_open
+
     async def serve(self, request: web.Request, route: AnyRoute) -> web.StreamResponse:
         """Answer a request, or refuse it.
 
@@ -65,14 +79,21 @@ class Door:
         return response
 
     def _caller(self, request: web.Request, route: AnyRoute) -> Caller:
+        is_public = PERMISSIONS[route.action].reach is Reach.PUBLIC
         if self.access is None:
             return Caller(authority=OPEN)
-        if PERMISSIONS[route.action].reach is Reach.PUBLIC:
+        if self.access.is_open:
+            if not is_public and not names_this_machine(request):
+                cause = "Host: while nobody is asked who they are, use 127.0.0.1 or localhost"
+                self._refuse(request, route, NOBODY, cause=cause)
+                raise ProblemError(Kind.FORBIDDEN, cause)
+            return Caller(authority=OPEN)
+        if is_public:
             return Caller(authority=NOBODY)
         try:
             return caller_of(request, self.access.identity)
         except ProblemError as error:
-            self._refuse(request, route, NOBODY, cause=error.detail)
+            self._refuse(request, route, NOBODY, cause=error.detail, kind=_proof_of(request))
             raise
 
     async def _called(
@@ -88,7 +109,8 @@ class Door:
         )
         if self.access is None or not PERMISSIONS[route.action].changes:
             return await route.handler(call)
-        trail, deed = self.access.trail, _deed(request, route, allowed.subject)
+        trail = self.access.trail
+        deed = _deed(request, route, allowed.subject, said=getattr(call.body, "reason", ""))
         intent = trail.intend(deed)
         try:
             response = await route.handler(call)
@@ -99,10 +121,16 @@ class Door:
         return response
 
     def _refuse(
-        self, request: web.Request, route: AnyRoute, authority: Authority, *, cause: str
+        self,
+        request: web.Request,
+        route: AnyRoute,
+        authority: Authority,
+        *,
+        cause: str,
+        kind: Refused = Refused.ACTION,
     ) -> None:
         if self.access is not None:
-            self.access.trail.refuse(_deed(request, route, authority.subject), cause)
+            self.access.trail.refuse(_deed(request, route, authority.subject), cause, kind)
 
 
 DOOR: Final = web.AppKey("door", Door)
@@ -123,11 +151,23 @@ def handler_of(route: AnyRoute) -> Callable[[web.Request], Awaitable[web.StreamR
     return handle
 
 
-def _deed(request: web.Request, route: AnyRoute, subject: str) -> Deed:
-    """Describe a request by its path; queries and bodies are left out, they may hold secrets."""
+def _proof_of(request: web.Request) -> Refused:
+    """Say what kind of proof was refused."""
+    if KEY_HEADER in request.headers or "Authorization" in request.headers:
+        return Refused.KEY
+    return Refused.ENDED if request.method in SAFE_METHODS else Refused.ACTION
+
+
+def _deed(request: web.Request, route: AnyRoute, subject: str, *, said: str = "") -> Deed:
+    """Describe a request by its path; queries and bodies are left out, they may hold secrets.
+
+    The reason is the header's, or else the field of the body that is called so. Where nobody
+    is asked who they are, the name they give themselves is kept as such.
+    """
+    name = request.headers.get(OPERATOR_HEADER, "") if subject == OPEN.subject else ""
     return Deed(
-        who=subject,
+        who=f"{subject}:{name}" if name else subject,
         what=f"{route.action.value}: {request.method} {request.path}",
         where=request.remote or "",
-        why=request.headers.get(_WHY, ""),
+        why=request.headers.get(_WHY, "") or said,
     )

@@ -1,8 +1,9 @@
 """Enrolment over HTTPS in the manner of EST, on a socket of its own: TLS 1.3 only.
 
 ``GET cacerts`` is open, ``POST simpleenroll`` needs a code (HTTP Basic: ticket and secret),
-``POST simplereenroll`` and ``GET /vpp/site`` need a gateway's certificate. Every refusal is one
-line of problem+json. A revoked certificate is refused at its next request.
+``POST simplereenroll``, ``GET /vpp/site`` and ``POST /vpp/commissioning`` (a signed record) need a
+gateway's certificate. Every refusal is one line of problem+json. A revoked certificate is
+refused at its next request.
 
 Notes
 -----
@@ -26,10 +27,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.hazmat.primitives.serialization.pkcs7 import serialize_certificates
 
+from cloud_coordinator.services.commissioning import CommissioningRecords, take_record
 from cloud_coordinator.services.enrolment import Enrolling, Enrolment
 from cloud_coordinator.services.errors import RejectedError
 from protocols.identity.codes import SECRET_BYTES, TICKET_BYTES
 from protocols.identity.names import serial_text, site_of
+from protocols.identity.records import RECORD_BYTES_MAX
 from protocols.identity.requests import REQUEST_BYTES_MAX, SiteRequest, read_request
 from protocols.vocabulary.errors import ConfigError, RemoteProtocolError, StoreError, VppError
 from protocols.vocabulary.identifiers import SiteId
@@ -55,11 +58,14 @@ class EnrolmentOffer:
         The file of public keys, as it is now.
     brokers : tuple of str
         Where the link is.
+    records : CommissioningRecords
+        Where records of installations are kept.
     """
 
     chain: Sequence[x509.Certificate]
     coordinator_keys: Callable[[], bytes]
     brokers: tuple[str, ...]
+    records: CommissioningRecords
 
 
 class RateLimit:
@@ -101,12 +107,26 @@ def enrolment_tls(certificate: Path, key: Path, trust: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.verify_mode = ssl.CERT_OPTIONAL
+    show_certificate(context, certificate, key)
     try:
-        context.load_cert_chain(certificate, key)
         context.load_verify_locations(trust)
     except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"{certificate}, {key} or {trust}: {error}") from None
+        raise ConfigError(f"{trust}: {error}") from None
     return context
+
+
+def show_certificate(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
+    """Show a certificate to new connections.
+
+    Raises
+    ------
+    ConfigError
+        If a file cannot be used; the former one is shown on.
+    """
+    try:
+        context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"{certificate} or {key}: {error}") from None
 
 
 def create_enrolment_app(
@@ -114,11 +134,12 @@ def create_enrolment_app(
 ) -> web.Application:
     """Make the application; it holds nothing before it is started."""
     desk = _Desk(enrolling, offer, clock)
-    app = web.Application(middlewares=[_border(RateLimit(clock))], client_max_size=BODY_BYTES_MAX)
+    app = web.Application(middlewares=[_border(RateLimit(clock))], client_max_size=RECORD_BYTES_MAX)
     app.router.add_get("/.well-known/est/cacerts", desk.cacerts)
     app.router.add_post("/.well-known/est/simpleenroll", desk.enrol)
     app.router.add_post("/.well-known/est/simplereenroll", desk.renew)
     app.router.add_get("/.well-known/vpp/site", desk.site)
+    app.router.add_post("/.well-known/vpp/commissioning", desk.commissioning)
     return app
 
 
@@ -143,14 +164,15 @@ class _Desk:
 
     async def renew(self, request: web.Request) -> web.Response:
         """Certify again."""
-        site_id, serial = self._peer(request)
+        site_id, serial = _names(self._peer(request))
         asked = await _request_in(request)
         made = await asyncio.to_thread(self._enrolling.renew, site_id, serial, asked)
         return _certificates([made, self._offer.chain[0]])
 
     async def site(self, request: web.Request) -> web.Response:
         """Say what a gateway needs to know beside its certificate."""
-        found: Enrolment = await asyncio.to_thread(self._enrolling.check, *self._peer(request))
+        site_id, serial = _names(self._peer(request))
+        found: Enrolment = await asyncio.to_thread(self._enrolling.check, site_id, serial)
         return web.json_response(
             {
                 "site_id": found.site_id,
@@ -160,16 +182,43 @@ class _Desk:
             }
         )
 
-    def _peer(self, request: web.Request) -> tuple[SiteId, str]:
-        """Site and serial number of the certificate the TLS handshake checked."""
+    async def commissioning(self, request: web.Request) -> web.Response:
+        """Keep the signed record of an installation."""
+        peer = self._peer(request)
+        site_id, serial = _names(peer)
+        await asyncio.to_thread(self._enrolling.check, site_id, serial)
+        document = await request.read()
+        await asyncio.to_thread(
+            take_record, self._offer.records, site_id, document, certificate=peer.certificate
+        )
+        return web.json_response({"site_id": site_id, "bytes": len(document)})
+
+    def _peer(self, request: web.Request) -> "_Peer":
+        """Site and certificate that the TLS handshake checked."""
         transport = request.transport
         link = None if transport is None else transport.get_extra_info("ssl_object")
         der = None if link is None else link.getpeercert(binary_form=True)
         if not der:
             raise RejectedError("certificate: this needs the gateway's own (mutual TLS)")
-        certificate = x509.load_der_x509_certificate(der)
+        try:
+            certificate = x509.load_der_x509_certificate(der)
+        except ValueError:
+            raise RejectedError("certificate: cannot be read") from None
         site_id = site_of(certificate, at=self._clock.now())
-        return site_id, serial_text(certificate.serial_number)
+        return _Peer(site_id=site_id, certificate=certificate)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Peer:
+    """A gateway by its certificate."""
+
+    site_id: SiteId
+    certificate: x509.Certificate
+
+
+def _names(peer: _Peer) -> tuple[SiteId, str]:
+    """Site and serial number."""
+    return peer.site_id, serial_text(peer.certificate.serial_number)
 
 
 def _credentials(request: web.Request) -> tuple[int, bytes]:
@@ -189,6 +238,8 @@ def _credentials(request: web.Request) -> tuple[int, bytes]:
 
 async def _request_in(request: web.Request) -> SiteRequest:
     body = await request.read()
+    if len(body) > BODY_BYTES_MAX:
+        raise RemoteProtocolError(f"request: is longer than {BODY_BYTES_MAX} bytes")
     try:
         data = base64.b64decode(b"".join(body.split()), validate=True)
     except (binascii.Error, ValueError):

@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Final, Literal
 
@@ -41,6 +42,16 @@ OPEN_NOTICE: Final = (
 DOCUMENT: Final = web.AppKey("document", dict[str, Any])
 ASSETS: Final = web.AppKey("assets", dict[str, str])
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Openness:
+    """Says whether nobody is asked who they are."""
+
+    is_open: Callable[[], bool]
+
+
+OPENNESS: Final = web.AppKey("openness", Openness)
+
 _RANGE: Final = re.compile(
     r"\s*([A-Za-z]{1,8})(?:-[A-Za-z0-9-]{1,32})?\s*(?:;\s*q=([01](?:\.\d{0,3})?))?\s*\Z"
 )
@@ -54,14 +65,11 @@ class LanguageQuery(BaseModel):
     lang: Language | None = Field(default=None, description="Instead of Accept-Language.")
 
 
-def load_assets(*, is_open: bool = False) -> dict[str, str]:
-    """Read the pages' files that come with the package; the page says if nobody is asked."""
+def load_assets() -> dict[str, str]:
+    """Read the pages' files that come with the package."""
     folder = files("cloud_coordinator.web.assets")
     names = (PAGE, LOGIN_PAGE, *MEDIA_OF)
-    found = {name: folder.joinpath(name).read_text("utf-8") for name in names}
-    if is_open:
-        found[PAGE] = found[PAGE].replace("<noscript>", f"{OPEN_NOTICE}\n<noscript>", 1)
-    return found
+    return {name: folder.joinpath(name).read_text("utf-8") for name in names}
 
 
 def language_of(header: str) -> Language:
@@ -88,11 +96,13 @@ def language_of(header: str) -> Language:
 
 
 async def show_page(call: Call[LanguageQuery, NoFields]) -> web.StreamResponse:
-    """Answer the live page in the reader's language."""
+    """Answer the live page in the reader's language; it says if nobody is asked who they are."""
     language = _language(call)
     text = call.request.app[ASSETS][PAGE].replace(
         '<html lang="en">', f'<html lang="{language}">', 1
     )
+    if call.request.app[OPENNESS].is_open():
+        text = text.replace("<noscript>", f"{OPEN_NOTICE}\n<noscript>", 1)
     return _html(text, language)
 
 

@@ -6,6 +6,7 @@ from typing import Final
 from aiohttp import web
 
 from cloud_coordinator.access.scope import OPEN, Allowed
+from cloud_coordinator.web.access import OPERATOR_HEADER
 from cloud_coordinator.web.people_models import (
     Acknowledgement,
     AlertList,
@@ -21,10 +22,9 @@ from cloud_coordinator.web.people_models import (
 )
 from cloud_coordinator.web.problems import FieldError, Kind, ProblemError
 from cloud_coordinator.web.routing import Call, NoFields, answer
+from protocols.vocabulary.errors import AccessDeniedError
 from protocols.vocabulary.identifiers import ResourceId, SiteId
 
-HEADER: Final = "X-Operator"
-"""Names the caller where nothing authenticates: on loopback, without identities."""
 NAME_MAX: Final = 64
 
 
@@ -38,13 +38,36 @@ def subject_of(request: web.Request, allowed: Allowed) -> str:
     """
     if allowed.subject != OPEN.subject:
         return allowed.subject
-    name = request.headers.get(HEADER, "").strip()
+    name = request.headers.get(OPERATOR_HEADER, "").strip()
     if not name or len(name) > NAME_MAX or not name.isprintable():
         cause = f"name yourself, in at most {NAME_MAX} characters"
         raise ProblemError(
-            Kind.REJECTED, f"{HEADER}: {cause}", [FieldError(field=HEADER, cause=cause)]
+            Kind.REJECTED,
+            f"{OPERATOR_HEADER}: {cause}",
+            [FieldError(field=OPERATOR_HEADER, cause=cause)],
         )
     return name
+
+
+def person_of(request: web.Request, allowed: Allowed) -> str:
+    """Return the person who calls, where two persons decide.
+
+    A session and a key of the same person are one person; a program is none.
+
+    Raises
+    ------
+    AccessDeniedError
+        If a program calls.
+    ProblemError
+        If nobody must log in and the header names nobody.
+    """
+    if allowed.subject == OPEN.subject:
+        return subject_of(request, allowed)
+    if not allowed.person:
+        raise AccessDeniedError(
+            f"{allowed.action}: {allowed.subject} is no person; log in, or use a person's key"
+        )
+    return allowed.person
 
 
 async def list_alerts(call: Call[AlertQuery, NoFields]) -> web.StreamResponse:
@@ -76,14 +99,14 @@ async def show_situation(call: Call[NoFields, NoFields]) -> web.StreamResponse:
 
 async def ask_stop(call: Call[NoFields, ReasonBody]) -> web.StreamResponse:
     """Ask for a stop of the whole fleet."""
-    services, by = call.context.services, subject_of(call.request, call.allowed)
+    services, by = call.context.services, person_of(call.request, call.allowed)
     view = services.emergency.ask_stop(by=by, reason=call.body.reason, now=services.now())
     return answer(emergency_state(view))
 
 
 async def confirm_stop(call: Call[NoFields, NoFields]) -> web.StreamResponse:
     """Confirm it as a second person."""
-    services, by = call.context.services, subject_of(call.request, call.allowed)
+    services, by = call.context.services, person_of(call.request, call.allowed)
     return answer(emergency_state(services.emergency.confirm_stop(by=by, now=services.now())))
 
 
@@ -124,7 +147,7 @@ async def release_site(call: Call[NoFields, SiteBody]) -> web.StreamResponse:
 async def override(call: Call[NoFields, OverrideBody]) -> web.StreamResponse:
     """Hold a resource at a power, or give it back."""
     services, by, body = call.context.services, subject_of(call.request, call.allowed), call.body
-    services.hands.override(
+    services.overrides.override(
         ResourceId(body.resource_id),
         power_w=body.power_w,
         minutes=body.minutes,

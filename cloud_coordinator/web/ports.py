@@ -140,6 +140,10 @@ class HandDesk(Protocol):
     def release_site(self, site_id: SiteId, *, by: str) -> EmergencyView:
         """End its stop and overrides; ``UnknownError``, ``ConflictError``."""
 
+
+class OverrideDesk(Protocol):
+    """A person's hand on single resources."""
+
     def override(
         self,
         resource_id: ResourceId,
@@ -189,7 +193,11 @@ class Services(Protocol):
 
     @property
     def hands(self) -> HandDesk:
-        """Stops and overrides of single sites."""
+        """Stops of single sites."""
+
+    @property
+    def overrides(self) -> OverrideDesk:
+        """Overrides of single resources."""
 
     def situation(self) -> Situation:
         """Report the situation."""

@@ -31,6 +31,7 @@ from cloud_coordinator.web.ports import (
     HandDesk,
     LiveSource,
     MemoryReader,
+    OverrideDesk,
     PlanDesk,
     Reading,
     Services,
@@ -89,6 +90,10 @@ class _Scoped:
     def hands(self) -> HandDesk:
         return _Hands(self.services, self.allowed)
 
+    @property
+    def overrides(self) -> OverrideDesk:
+        return _Hands(self.services, self.allowed)
+
     def situation(self) -> Situation:
         raise AccessDeniedError("the situation is the whole fleet's, your scope is narrower")
 
@@ -119,7 +124,9 @@ class _Hands:
         now: Moment,
     ) -> None:
         self._check(SiteId(resource_id.split("/", 1)[0]))
-        self.services.hands.override(resource_id, power_w=power_w, minutes=minutes, by=by, now=now)
+        self.services.overrides.override(
+            resource_id, power_w=power_w, minutes=minutes, by=by, now=now
+        )
 
     def _check(self, site_id: SiteId) -> None:
         found = self.services.queries.site(site_id, self.services.now())

@@ -11,7 +11,8 @@ from cloud_coordinator.access.permissions import Role
 from cloud_coordinator.access.scope import parse_scope
 from cloud_coordinator.access.secrets_kept import PASSWORD_LENGTH_MAX, User
 from cloud_coordinator.audit.chain import Entry, read_body
-from cloud_coordinator.services.auditing import Deed
+from cloud_coordinator.services.auditing import Deed, Refused
+from cloud_coordinator.services.identity import LockedError
 from cloud_coordinator.web.access import SESSION_COOKIE, Access, give_session, take_session
 from cloud_coordinator.web.door import DOOR
 from cloud_coordinator.web.models import Record
@@ -107,7 +108,8 @@ async def log_in(call: Call[NoFields, LoginBody]) -> web.StreamResponse:
     try:
         opened = await call.context.heavy.run(work)
     except AccessDeniedError as error:
-        access.trail.refuse(deed, str(error))
+        kind = Refused.LOCKED if isinstance(error, LockedError) else Refused.LOG_IN
+        access.trail.refuse(deed, str(error), kind)
         raise ProblemError(Kind.UNAUTHENTICATED, str(error)) from error
     access.trail.note(deed, "done")
     authority = opened.authority

@@ -20,7 +20,7 @@ from protocols.vocabulary.resource import ResourceKind
 _Checked = TypeVar("_Checked")
 
 ECHONET_LITE: Final = "echonet-lite"
-_EOJ_CLASSES: Final[Mapping[ResourceKind, tuple[str, ...]]] = {
+EOJ_CLASSES: Final[Mapping[ResourceKind, tuple[str, ...]]] = {
     ResourceKind.BATTERY: ("027D",),
     ResourceKind.PV: ("0279",),
     ResourceKind.EV_CHARGER: ("02A1",),
@@ -145,7 +145,7 @@ def _eoj(
         )
     if text is None:
         raise ConfigError(f"{key}: is missing; write the object, like '027D01', or a template")
-    return _object(key, text, classes=_EOJ_CLASSES.get(kind, ()), because=f"kind {kind.value!r}")
+    return _object(key, text, classes=EOJ_CLASSES.get(kind, ()), because=f"kind {kind.value!r}")
 
 
 def _object(key: str, text: str, *, classes: tuple[str, ...], because: str) -> str:

@@ -296,6 +296,8 @@ class Agent:
         if second.hand.answers:
             await asyncio.to_thread(self._parts.hand.answer, second.hand.answers)
         self._happened, self._receipts = list(told), []
+        if self._parts.digests is not None:
+            self._happened += self._parts.digests.committed(drafts, last)
         self._parts.link.journaled(
             {
                 Stream(stream.value): sequence

@@ -74,7 +74,10 @@ def take(
     commitments, receipts = take_commitments(memory.commitments, arrived.judged, now)
     answers, offers = list(receipts), []
     stopped, hand = memory.stopped, memory.hand
-    happened: list[Happened] = []
+    happened = [
+        Happened(kind="link.seal_refused", payload={"reason": reason, "total": total})
+        for reason, total in arrived.seals
+    ]
     for judged in arrived.judged:
         if judged.command is None:
             continue

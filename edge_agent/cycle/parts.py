@@ -6,6 +6,7 @@ from typing import Protocol
 
 from edge_agent.config.site import SiteConfig
 from edge_agent.cycle.advice import Advice
+from edge_agent.cycle.digests import RowDigests
 from edge_agent.cycle.hand import HandOrder
 from edge_agent.cycle.hand_door import NoDoor
 from edge_agent.cycle.site_orders import SiteOrders
@@ -60,3 +61,4 @@ class AgentParts:
     heartbeat: Beat
     orders: SiteOrders
     hand: Door = field(default_factory=NoDoor)
+    digests: RowDigests | None = None

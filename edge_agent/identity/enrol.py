@@ -40,11 +40,22 @@ BROKERS_MAX: Final = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteFacts:
-    """What the coordinator told a gateway of its site."""
+    """What the coordinator told a gateway of its site.
+
+    Attributes
+    ----------
+    site_id, zone : SiteId, ZoneId
+        Who the gateway is.
+    brokers : tuple of str
+        Where the link is.
+    coordinator : str
+        Where certificates are renewed, ``https://host:port``; empty if nobody said.
+    """
 
     site_id: SiteId
     zone: ZoneId
     brokers: tuple[str, ...]
+    coordinator: str = ""
 
 
 def enrol(
@@ -91,7 +102,7 @@ def enrol(
         keep_chain(files, chain, key)
         facts = client.site(root, own)
     tell("certificate")
-    kept = keep_facts(files, facts)
+    kept = keep_facts(files, {**facts, "coordinator": client.url})
     tell("site")
     return kept
 
@@ -179,18 +190,40 @@ def keep_facts(files: IdentityFiles, facts: Mapping[str, object]) -> SiteFacts:
     except ConfigError as error:
         raise RemoteProtocolError(f"coordinator: {error}") from None
     write_whole(files.coordinator_keys, data)
-    kept = SiteFacts(site_id=site_id, zone=zone, brokers=tuple(str(one) for one in brokers))
-    source = {"site_id": site_id, "zone": zone, "brokers": list(kept.brokers)}
+    kept = SiteFacts(
+        site_id=site_id,
+        zone=zone,
+        brokers=tuple(str(one) for one in brokers),
+        coordinator=str(facts.get("coordinator", "")),
+    )
+    source = {
+        "site_id": site_id,
+        "zone": zone,
+        "brokers": list(kept.brokers),
+        "coordinator": kept.coordinator,
+    }
     write_whole(files.source, json.dumps(source, indent=1).encode())
     return kept
+
+
+def coordinator_of(files: IdentityFiles) -> str:
+    """Where this gateway enrolled, and renews; empty if nobody said."""
+    try:
+        read = json.loads(read_bounded(files.source))
+    except (ConfigError, ValueError, RecursionError):
+        return ""
+    return str(read.get("coordinator", "")) if isinstance(read, dict) else ""
 
 
 def _fits(files: IdentityFiles) -> bool:
     """Whether the certificate in the folder is for the key in it."""
     if not files.certificate.is_file():
         return False
-    finish_renewal(files)
-    return own_certificate(files).public_key() == own_tls_key(files.key).public_key()
+    try:
+        finish_renewal(files)
+        return own_certificate(files).public_key() == own_tls_key(files.key).public_key()
+    except ConfigError:
+        return False  # a damaged certificate is asked for again, for the same key
 
 
 def _start_afresh(files: IdentityFiles) -> None:

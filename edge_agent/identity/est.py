@@ -66,6 +66,11 @@ class EstClient:
     ------
     ConfigError
         If it is something else.
+
+    Attributes
+    ----------
+    url : str
+        Without a path.
     """
 
     def __init__(self, url: str) -> None:
@@ -77,6 +82,7 @@ class EstClient:
         if parts.scheme != "https" or not parts.hostname or parts.path.strip("/"):
             raise ConfigError(f"--coordinator {url!r}: use https://host:port")
         self._address = (parts.hostname, port)
+        self.url = f"https://{parts.netloc}"
 
     def root(self, pin: bytes) -> x509.Certificate:
         """Fetch the root of a pin; whoever shows another one is not the coordinator.
@@ -126,6 +132,16 @@ class EstClient:
         if not isinstance(read, dict):
             raise RemoteProtocolError("coordinator: answered something that is not a record")
         return read
+
+    def keep_record(self, root: x509.Certificate, own: OwnCertificate, record: bytes) -> None:
+        """Hand over a signed record; it is durable at the coordinator on return."""
+        question = _Question(
+            method="POST",
+            path="/.well-known/vpp/commissioning",
+            body=record,
+            headers={"Content-Type": "application/json"},
+        )
+        self._ask(_trusting(root, own), question)
 
     def _ask(self, context: ssl.SSLContext, question: _Question) -> bytes:
         host, port = self._address

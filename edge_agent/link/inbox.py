@@ -18,6 +18,7 @@ from protocols.vocabulary.identifiers import SignalId, SiteId, ZoneId
 from protocols.vocabulary.offer import DispatchSignal
 
 QUEUE_MAX: Final = 256
+SEALS_MAX: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +71,15 @@ class Arrived:
         Signals that were not admitted, but for harmless repeats.
     overflow : int
         Messages dropped because a cycle took too long; they will be sent again.
+    seals : tuple of (str, int)
+        Seals that did not hold: why, and how many in all by then; a few a minute at most.
     """
 
     signal: ReceivedSignal | None
     judged: tuple[Judged, ...]
     refused_signals: tuple[Refusal, ...]
     overflow: int
+    seals: tuple[tuple[str, int], ...] = ()
 
 
 class Inbox:
@@ -97,6 +101,7 @@ class Inbox:
         self._waiting: deque[tuple[ObligationMessage | Command | Snapshot, datetime]] = deque()
         self._dispatch: deque[tuple[DispatchSignal, datetime]] = deque(maxlen=QUEUE_MAX)
         self._overflow = 0
+        self._seals: deque[tuple[str, int]] = deque(maxlen=SEALS_MAX)
         self.signal_came = asyncio.Event()
 
     @property
@@ -120,6 +125,18 @@ class Inbox:
             return
         self._waiting.append((message, received_at))
 
+    def put_refused(self, seal: str, total: int) -> None:
+        """Keep for the record that a message's seal did not hold.
+
+        Parameters
+        ----------
+        seal : str
+            Why.
+        total : int
+            How many since the start.
+        """
+        self._seals.append((seal, total))
+
     def drain(self, moment: datetime) -> Arrived:
         """Judge and hand over everything that waits.
 
@@ -134,8 +151,14 @@ class Inbox:
             judged.extend(self._judge(message, received_at, moment))
         held, refused = self.drain_signals(moment)
         overflow, self._overflow = self._overflow, 0
+        seals = tuple(self._seals)
+        self._seals.clear()
         return Arrived(
-            signal=held, judged=tuple(judged), refused_signals=refused, overflow=overflow
+            signal=held,
+            judged=tuple(judged),
+            refused_signals=refused,
+            overflow=overflow,
+            seals=seals,
         )
 
     def drain_signals(self, moment: datetime) -> tuple[ReceivedSignal | None, tuple[Refusal, ...]]:

@@ -1,9 +1,11 @@
 """The gateway's half of signatures: what it believes, and its own seal on what it reports.
 
-Judged on the bytes of the wire, before anything is read. Orders (snapshots, obligations,
-commands, signals) need the coordinator's seal. An acknowledgement without one may say that the
-link lives and what was received, which the next honest one corrects; what it calls durable does
-not count, so nobody else can have the journal trimmed. Made by main when there is an identity.
+A message is decoded first, within its bounds, and then judged on the bytes of the wire before
+anything acts on it: what cannot be read is refused without the cost of a signature. Orders
+(snapshots, obligations, commands, signals) need the coordinator's seal. An acknowledgement
+without one may say that the link lives and what was received, which the next honest one
+corrects; what it calls durable does not count, so nobody else can have the journal trimmed. Made
+by main when there is an identity.
 """
 
 from collections.abc import Mapping
@@ -27,6 +29,7 @@ from protocols.identity.signing import (
 from protocols.link.fencing import partition_lease
 from protocols.link.messages import Acknowledgement, Event, Message, Offer
 from protocols.link.topics import Address, TopicKind
+from protocols.vocabulary.errors import ConfigError
 from protocols.vocabulary.identifiers import SiteId, ZoneId
 
 
@@ -105,8 +108,13 @@ def open_seals(
     Raises
     ------
     ConfigError
-        If a file is missing or holds something else.
+        If a file is missing or holds something else: a copied disk without its keys is no
+        gateway, and no new key is made for it here.
     """
+    if not files.complete:
+        raise ConfigError(
+            f"{files.folder}: keys or certificate are missing; `edge-agent provision`"
+        )
     keys = coordinator_keys_in(read_bounded(files.coordinator_keys), str(files.coordinator_keys))
     signer = Signer(own_signing_key(files.signing_key).private_bytes_raw())
     verifier = Verifier(keys.values())

@@ -138,6 +138,8 @@ class SiteLink:
         self._malformed = 0
         self._refusals = Sparing()
         self._stale = Sparing()
+        self._forged = {one: Sparing() for one in SealRefusal}
+        self._seals_refused = 0
         self._durable: dict[Stream, int] = {}
 
     @property
@@ -161,6 +163,10 @@ class SiteLink:
             tasks.create_task(self._connection.run(self))
             tasks.create_task(self._send_orders())
             tasks.create_task(self._keep_deadlines())
+
+    def reconnect(self) -> None:
+        """Give up the present connection for a new one, which reads the certificate anew."""
+        self._connection.drop()
 
     def journaled(self, last: dict[Stream, int]) -> None:
         """Take note of a commit; the newest row goes out at once."""
@@ -209,8 +215,17 @@ class SiteLink:
             return message
         believed = self._seals.believed(address, payload, message, moment=self._clock.now())
         if isinstance(believed, SealRefusal):
+            self._note_refused(believed)
             raise RemoteProtocolError(f"seal: {believed.value}")
         return believed
+
+    def _note_refused(self, refusal: SealRefusal) -> None:
+        """Have a seal that does not hold recorded; one that is only late is the line's doing."""
+        if refusal is SealRefusal.EXPIRED:
+            return
+        self._seals_refused += 1
+        if self._forged[refusal].due(self._clock.monotonic_ns()):
+            self._inbox.put_refused(refusal.value, self._seals_refused)
 
     def _take(self, message: Message, now: datetime) -> None:
         if isinstance(message, SignalMessage):

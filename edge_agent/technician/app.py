@@ -28,7 +28,7 @@ from edge_agent.technician.page import page_command
 from edge_agent.technician.plain import json_text
 from edge_agent.technician.primary import app as primary_app
 from edge_agent.technician.provision import app as identity_app
-from edge_agent.technician.provision import provision_command
+from edge_agent.technician.provision import commission_command, provision_command
 from edge_agent.technician.replay import Replay, replay
 from edge_agent.technician.screen import (
     print_doctor,
@@ -63,6 +63,7 @@ app.add_typer(identity_app, name="identity")
 app.command("provision", epilog="Example 例: edge-agent provision --coordinator https://h:8443")(
     provision_command
 )
+app.command("commission", epilog="Example 例: edge-agent commission --cut-s 12")(commission_command)
 app.command(
     "override",
     epilog="Example 例: edge-agent override battery 1500 --for 15",

@@ -168,42 +168,49 @@ async def drive(
         If the device does not answer, or can be told nothing.
     """
     device_named(config, device_id)
-    resource_id = config.resource_id(device_id)
     async with open_to_move(config, clock, tap) as driver:
         await driver.discover()
-        before = await _told(driver, device_id)
-        resource = _resource(driver, resource_id)
-        if resource is None or not before:
-            raise DeviceUnsupportedError(f"{device_id}: does not answer")
-        if not resource.capabilities & _MOVES:
-            raise DeviceUnsupportedError(f"{device_id}: can be read, not driven")
-        asked_w = _small(resource) if wish.power_w is None else wish.power_w
-        now = clock.now()
-        setpoint = Setpoint(
-            resource_id=resource_id,
-            power_w=min(max(asked_w, resource.power_w_min), resource.power_w_max),
-            valid_from=now,
-            valid_until=now + timedelta(seconds=LEASE_S + wish.hold_s),
-            reason="technician's test",
-            cycle=0,
-            sequence=1,
-        )
-        released = None
-        try:
-            written = await driver.write(setpoint)
-            await asyncio.sleep(wish.hold_s)
-            held = await _told(driver, device_id)
-        finally:
-            released = await driver.release(resource_id)
-        return DriveTest(
-            device_id=device_id,
-            asked_w=setpoint.power_w,
-            written=written,
-            released=released,
-            before=before,
-            held=held,
-            after=await _told(driver, device_id),
-        )
+        return await drive_one(driver, config, device_id, wish=wish, clock=clock)
+
+
+async def drive_one(
+    driver: SiteDriver, config: SiteConfig, device_id: str, *, wish: DriveWish, clock: Clock
+) -> DriveTest:
+    """Move one device of an open site; as :func:`drive`."""
+    resource_id = config.resource_id(device_id)
+    before = await _told(driver, device_id)
+    resource = _resource(driver, resource_id)
+    if resource is None or not before:
+        raise DeviceUnsupportedError(f"{device_id}: does not answer")
+    if not resource.capabilities & _MOVES:
+        raise DeviceUnsupportedError(f"{device_id}: can be read, not driven")
+    asked_w = _small(resource) if wish.power_w is None else wish.power_w
+    now = clock.now()
+    setpoint = Setpoint(
+        resource_id=resource_id,
+        power_w=min(max(asked_w, resource.power_w_min), resource.power_w_max),
+        valid_from=now,
+        valid_until=now + timedelta(seconds=LEASE_S + wish.hold_s),
+        reason="technician's test",
+        cycle=0,
+        sequence=1,
+    )
+    released = None
+    try:
+        written = await driver.write(setpoint)
+        await asyncio.sleep(wish.hold_s)
+        held = await _told(driver, device_id)
+    finally:
+        released = await driver.release(resource_id)
+    return DriveTest(
+        device_id=device_id,
+        asked_w=setpoint.power_w,
+        written=written,
+        released=released,
+        before=before,
+        held=held,
+        after=await _told(driver, device_id),
+    )
 
 
 def _small(resource: Resource) -> float:

@@ -8,7 +8,7 @@ the same functions.
 
 import asyncio
 import getpass
-import secrets
+import os
 import sys
 from dataclasses import dataclass
 from datetime import timedelta
@@ -113,7 +113,7 @@ async def order_of_agent(site: SiteConfig, wish: Wish, clock: Clock) -> HandAnsw
     now = clock.now()
     device = device_named(site, wish.device_id) if wish.device_id else None
     order = HandOrder(
-        order_id=f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}",
+        order_id=f"{now:%Y%m%dT%H%M%S}-{os.getpid()}-{clock.monotonic_ns()}",
         kind=wish.kind,
         by=wish.by,
         reason=wish.reason,

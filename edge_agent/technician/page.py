@@ -43,6 +43,8 @@ WRONG_MAX: Final = 5
 LOCKED_S: Final = 60.0
 BODY_BYTES_MAX: Final = 4096
 STATE_EVERY_S: Final = 2
+LOOK_S: Final = 5.0
+"""Pause between two looks whether the certificate is another one."""
 _HEADERS: Final = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": (
@@ -209,11 +211,40 @@ def _tls(config: PageConfig) -> ssl.SSLContext | None:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
+    _show(context, config)
+    return context
+
+
+def _show(context: ssl.SSLContext, config: PageConfig) -> None:
+    assert config.certificate is not None, "a context is made where there is a certificate"
     try:
         context.load_cert_chain(config.certificate, config.key)
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(f"page.certificate: {config.certificate}: {error}") from error
-    return context
+
+
+async def _keep_certificate(config: PageConfig, context: ssl.SSLContext | None) -> None:
+    """Show a new certificate to new connections as soon as it is there; never returns."""
+    seen = _stamp(config)
+    while True:
+        await asyncio.sleep(LOOK_S)
+        stamp = _stamp(config)
+        if context is None or stamp == seen:
+            continue
+        try:
+            _show(context, config)
+        except ConfigError as error:
+            log.warning("page.certificate_unusable", cause=str(error))
+        else:
+            seen = stamp
+
+
+def _stamp(config: PageConfig) -> tuple[int, ...]:
+    paths = [path for path in (config.certificate, config.key) if path is not None]
+    try:
+        return tuple(path.stat().st_mtime_ns for path in paths)
+    except OSError:
+        return ()
 
 
 async def serve_page(site: SiteConfig, clock: Clock) -> None:
@@ -235,7 +266,7 @@ async def serve_page(site: SiteConfig, clock: Clock) -> None:
         where = f"{'http' if tls is None else 'https'}://{site.page.address}:{site.page.port}/"
         sys.stdout.write(f"{where}\n")
         sys.stdout.flush()
-        await asyncio.Event().wait()
+        await _keep_certificate(site.page, tls)
     except OSError as error:
         raise ConfigError(f"page.port: {site.page.port}: {error.strerror or error}") from error
     finally:

@@ -5,6 +5,7 @@ The new file is checked before it takes the place of the old one, in one rename.
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -39,16 +40,38 @@ def write_site_file(path: Path, facts: SiteFacts, *, folder: str) -> SiteConfig:
         text = read_bounded(path).decode()
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: is not UTF-8 text") from None
-    changed = _with_facts(text, facts, folder=folder)
+    return _put(path, _with_facts(text, facts, folder=folder), before=text)
+
+
+def write_proposal(path: Path, text: str, facts: SiteFacts, *, folder: str) -> SiteConfig:
+    """Write a site file where there is none; as :func:`write_site_file`."""
+    return _put(path, _with_facts(text, facts, folder=folder), before="")
+
+
+def _put(path: Path, changed: str, *, before: str) -> SiteConfig:
+    """Check a text as the site's file, and write it."""
     aside = path.with_name(f".{path.stem}.check.toml")
     try:
         write_whole(aside, changed.encode())
         load_config(aside)
     finally:
         aside.unlink(missing_ok=True)
-    if changed != text:
+    if changed != before:
         write_whole(path, changed.encode())
     return load_config(path)
+
+
+def with_brokers(path: Path, beside: Path, brokers: Sequence[str]) -> None:
+    """Write a copy of a site's file that names other brokers.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read or the copy not be written.
+    """
+    text = read_bounded(path).decode()
+    line = f"brokers = {json.dumps(list(brokers))}"
+    write_whole(beside, _replaced(_BROKERS, line, text, key="link.brokers").encode())
 
 
 def _with_facts(text: str, facts: SiteFacts, *, folder: str) -> str:

@@ -1,7 +1,9 @@
 """Speaks to the coordinator's REST interface as its operator and the system operator would."""
 
 import json
+import ssl
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
@@ -27,11 +29,17 @@ class CoordinatorClient:
         ``http://127.0.0.1:8080``.
     session : aiohttp.ClientSession
         Closed by whoever made it.
+    trust : Path or None
+        The root that its certificate must lead to, read at the first question; None over HTTP.
     """
 
-    def __init__(self, base_url: str, session: aiohttp.ClientSession) -> None:
+    def __init__(
+        self, base_url: str, session: aiohttp.ClientSession, *, trust: Path | None = None
+    ) -> None:
         self.base_url = base_url
         self._session = session
+        self._trust = trust
+        self._tls: ssl.SSLContext | None = None
 
     async def get(self, path: str, *, timeout_s: float = TIMEOUT_S) -> Any:  # noqa: ANN401  JSON
         """Get JSON.
@@ -57,7 +65,9 @@ class CoordinatorClient:
         timeout = aiohttp.ClientTimeout(total=timeout_s)
         url = f"{self.base_url}{path}"
         try:
-            async with self._session.request(method, url, json=body, timeout=timeout) as answer:
+            async with self._session.request(
+                method, url, json=body, timeout=timeout, ssl=self._context() or True
+            ) as answer:
                 if answer.status >= _CLIENT_ERROR:
                     text = (await answer.text())[:_ERROR_BYTES_MAX]
                     problem = f"{method} {path}: {answer.status}: {_detail(text)}"
@@ -65,9 +75,16 @@ class CoordinatorClient:
                         raise LinkError(problem)
                     raise RefusedError(problem)
                 return await answer.json()
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             cause = str(error) or type(error).__name__
             raise LinkError(f"{method} {path}: {cause}") from None
+
+    def _context(self) -> ssl.SSLContext | None:
+        """Trust in one authority only, TLS 1.3."""
+        if self._trust is not None and self._tls is None:
+            self._tls = ssl.create_default_context(cafile=self._trust)
+            self._tls.minimum_version = ssl.TLSVersion.TLSv1_3
+        return self._tls
 
 
 def _detail(text: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from firmware_sim.demo.identities import FOLDER as IDENTITY
 from firmware_sim.demo.options import PAGE_PORT, DemoOptions, broker_address, check
 from firmware_sim.demo.plan import DemoPlan, make_plan
 from firmware_sim.demo.ports import HOST, broker_port, echonet_port, page_port
@@ -46,7 +47,17 @@ class Ground:
     @property
     def page(self) -> str:
         """Address of the coordinator."""
-        return f"http://{HOST}:{self.http_port}"
+        return f"http{'' if self.options.plain else 's'}://{HOST}:{self.http_port}"
+
+    @property
+    def authority(self) -> Path:
+        """Folder of the run's authority, the coordinator's identity."""
+        return self.out / "authority"
+
+    @property
+    def trust(self) -> Path | None:
+        """The root that the coordinator's certificate leads to; None without TLS."""
+        return None if self.options.plain else self.authority / "root.pem"
 
     @property
     def sites(self) -> Mapping[str, Mapping[str, Any]]:
@@ -104,11 +115,13 @@ def write_site_files(ground: Ground, relay_ports: Mapping[str, int]) -> None:
     relay_ports : mapping of str to int
         Port of each site's relay.
     """
+    plain = ground.options.plain
     for site_id, site in ground.sites.items():
         link = SiteLink(
-            broker=f"mqtt://{HOST}:{relay_ports[site_id]}",
+            broker=f"mqtt{'' if plain else 's'}://{HOST}:{relay_ports[site_id]}",
             echonet_port=ground.scenario["port"],
+            identity=None if plain else IDENTITY,
         )
         path = ground.site_file(site_id)
-        path.parent.mkdir(parents=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, site_toml(site, link))

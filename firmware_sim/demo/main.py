@@ -96,6 +96,9 @@ def demo(  # noqa: PLR0913  one parameter per option of the command line
     nats_server: Annotated[
         Path | None, typer.Option(help="Another nats-server to start. nats-serverのパス。")
     ] = None,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Without TLS and signatures. 暗号化・署名なし。")
+    ] = False,
 ) -> None:
     """Run a whole virtual power plant on this machine: broker, coordinator, agents, devices.
 
@@ -117,6 +120,7 @@ def demo(  # noqa: PLR0913  one parameter per option of the command line
         nats_server=nats_server,
         headless=headless,
         keep=keep,
+        plain=plain,
     )
     raise typer.Exit(_run(options))
 
@@ -148,7 +152,7 @@ async def _in_loop(ground: Ground) -> int:
     with (ground.out / "events.jsonl").open("w", encoding="utf-8") as journal:
         board = Board(page=f"{ground.page}/", out=str(ground.out), now_s=time.time, journal=journal)
         async with aiohttp.ClientSession() as session, _showing(board, ground):
-            client = CoordinatorClient(ground.page, session)
+            client = CoordinatorClient(ground.page, session, trust=ground.trust)
             plant = Plant(ground, board, client=client, now_s=time.time)
             try:
                 report = await _measured(ground, plant, client=client, board=board)

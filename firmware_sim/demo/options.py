@@ -50,6 +50,8 @@ class DemoOptions:
         Another nats-server than the installed one.
     headless, keep : bool
         Plain lines instead of the live view; page left running at the end.
+    plain : bool
+        Links without TLS and signatures.
     """
 
     sites: int
@@ -67,6 +69,7 @@ class DemoOptions:
     nats_server: Path | None
     headless: bool
     keep: bool
+    plain: bool = False
 
 
 def check(options: DemoOptions) -> None:
@@ -87,6 +90,8 @@ def check(options: DemoOptions) -> None:
         broker_address(options.broker)
         if options.chaos_seed is not None:
             raise ConfigError("--broker: cannot be combined with --chaos, which kills the broker")
+        if not options.plain:
+            raise ConfigError("--broker: knows no certificates of this run; add --plain")
     if options.data is not None and not options.data.is_dir():
         raise ConfigError(f"--data {options.data}: no such directory")
     if options.out.exists() and (not options.out.is_dir() or any(options.out.iterdir())):

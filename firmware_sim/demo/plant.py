@@ -68,11 +68,15 @@ class Plant:
         ground, board = self._ground, self._board
         board.begin("starting the simulated devices")
         simulator = await self.family.start(programs.simulator(ground))
+        if not ground.options.plain:
+            board.begin("making keys and certificates")
+            await programs.make_identities(ground)
         await simulator.ready(START_TIMEOUT_S)
         board.begin("starting the coordinator and its broker")
         coordinator = await self.family.start(programs.coordinator(ground))
         await coordinator.ready(START_TIMEOUT_S)
-        board.say(f"live page: {ground.page}/")
+        trust = "" if ground.trust is None else f" (its authority: {ground.trust})"
+        board.say(f"live page: {ground.page}/{trust}")
         write_site_files(ground, await self.links.start())
         site_ids = ground.plan.site_ids
         board.begin(f"starting {len(site_ids)} agents", len(site_ids))

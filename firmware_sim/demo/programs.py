@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Final
 
 from firmware_sim.demo.ground import Ground
+from firmware_sim.demo.identities import Identities
 from firmware_sim.demo.ports import HOST
 from firmware_sim.demo.processes import Program
+from firmware_sim.demo.site_file import ZONE
 from protocols.vocabulary.errors import ConfigError
 
 SIMULATOR: Final = "simulator"
@@ -51,9 +53,11 @@ def simulator(ground: Ground) -> Program:
 def coordinator(ground: Ground) -> Program:
     """``vpp coordinator`` with its broker, or with the one that was named."""
     options = ground.options
-    broker = ("--mqtt-port", str(ground.broker[1]))
+    broker: tuple[str, ...] = ("--mqtt-port", str(ground.broker[1]))
     if options.broker is not None:
         broker = ("--broker", options.broker)
+    if not options.plain:
+        broker = (*broker, "--identity", str(ground.authority))
     given = () if options.nats_server is None else ("--nats-server", str(options.nats_server))
     return Program(
         name=COORDINATOR,
@@ -68,6 +72,20 @@ def coordinator(ground: Ground) -> Program:
         log=ground.log(COORDINATOR),
         ready_event="coordinator.ready",
     )
+
+
+async def make_identities(ground: Ground) -> None:
+    """Make the run's authority, and keys and certificates of its sites.
+
+    Raises
+    ------
+    VppError
+        If it cannot be done.
+    """
+    folders = {site_id: ground.site_file(site_id).parent for site_id in ground.plan.site_ids}
+    identities = Identities(ground.authority, ground.out / "requests", site_folders=folders)
+    broker = f"mqtts://{HOST}:{ground.broker[1]}"
+    await identities.make(command_path("vpp"), coordinator_data(ground), zone=ZONE, broker=broker)
 
 
 def agent(ground: Ground, site_id: str) -> Program:

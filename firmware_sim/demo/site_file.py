@@ -28,10 +28,13 @@ class SiteLink:
         ``mqtt://host:port``, in the demo the site's relay.
     echonet_port : int
         UDP port of every node.
+    identity : str or None
+        Folder of keys and certificate beside the file; None for a plain link.
     """
 
     broker: str
     echonet_port: int
+    identity: str | None = None
 
 
 def site_toml(site: Plain, link: SiteLink) -> str:
@@ -65,6 +68,8 @@ def site_toml(site: Plain, link: SiteLink) -> str:
         *_section("pv", peak_w=_sum(devices, "power_w_rated", {"pv"})),
         *_section("echonet", address=site["gateway"], port=link.echonet_port, group=site["group"]),
     ]
+    if link.identity is not None:
+        lines += _section("identity", folder=link.identity)
     for device in devices:
         lines += _section("[devices]", **_device(device))
     return "\n".join(lines) + "\n"

@@ -53,6 +53,23 @@ def serial_text(serial: int) -> str:
     return f"{serial:x}"
 
 
+def receipt_key_of(certificate: x509.Certificate) -> bytes:
+    """Ed25519 public key by which the gateway of a certificate signs.
+
+    Raises
+    ------
+    RemoteProtocolError
+        If the certificate carries none.
+    """
+    try:
+        found = certificate.extensions.get_extension_for_oid(RECEIPT_KEY_OID).value
+    except (x509.ExtensionNotFound, ValueError):
+        found = None
+    if not isinstance(found, x509.UnrecognizedExtension):
+        raise RemoteProtocolError("certificate: carries no key of receipts")
+    return found.value
+
+
 def site_of(certificate: x509.Certificate, *, at: datetime) -> SiteId:
     """Site a gateway's certificate is for, if it is one and holds now.
 

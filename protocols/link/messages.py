@@ -150,7 +150,10 @@ class Event:
     ``watchdog.released``, ``order.received``, ``order.started``, ``order.limited``,
     ``order.ended``, ``order.refused`` (what became of an order by IEEE 2030.5 or OpenADR),
     ``override.set``, ``override.ended``, ``override.refused``, ``safe.entered``, ``safe.left``
-    (a person's hand),
+    (a person's hand), ``link.seal_refused`` (a message from whom we do not believe; payload:
+    ``reason``, ``total``), ``commissioning.held``, ``commissioning.ended`` (an obligation of the
+    installer's test, never of the coordinator's), ``telemetry.digest`` (of the rows of an
+    obligation, :mod:`protocols.link.row_digest`),
     ``primary.logged`` (one a second while primary reserve is given; one a
     minute is whole, the others tell ``changes`` from that of the second ``since``).
     A receipt is given again each time its message arrives again.

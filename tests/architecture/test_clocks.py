@@ -12,10 +12,13 @@ CHANCE = {"random", "secrets", "uuid"}
 """Modules whose every use is chance; and ``os.urandom``, ``numpy.random``."""
 
 WIRING = {
+    "cloud_coordinator/commands/access_keys.py",
     "cloud_coordinator/commands/bids.py",
+    "cloud_coordinator/commands/users.py",
     "cloud_coordinator/commands/optimize.py",
     "cloud_coordinator/commands/ieee2030_5.py",
     "cloud_coordinator/commands/openadr.py",
+    "cloud_coordinator/commands/opening_authority.py",
     "cloud_coordinator/main.py",
     "cloud_coordinator/process.py",
     "edge_agent/main.py",
@@ -38,6 +41,7 @@ MAY_DRAW = {
     "cloud_coordinator/services/strategies/scenes.py": "draws from the generator it is given",
     "cloud_coordinator/services/strategies/searched.py": "a search, from the seed of its question",
     "cloud_coordinator/web/control.py": "the id of a plan, which nobody can guess; no decision",
+    "firmware_sim/demo/identities.py": "a passphrase that nobody can guess; no decision",
     "firmware_sim/counterparts/published_files.py": "drawn from the run's seed",
     "models/training/actor_critic.py": "training, from a seed a person gives",
     "models/training/bidding.py": "training, from a seed a person gives",

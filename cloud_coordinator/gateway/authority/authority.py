@@ -6,7 +6,6 @@ Called by ``vpp authority``, ``vpp sites`` and the enrolment server.
 
 import ipaddress
 import json
-import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,7 +20,6 @@ from cryptography.hazmat.primitives.serialization import (
     KeySerializationEncryption,
     NoEncryption,
     PrivateFormat,
-    PublicFormat,
     load_pem_private_key,
 )
 
@@ -43,14 +41,13 @@ from cloud_coordinator.gateway.authority.making import (
     make_site,
 )
 from cloud_coordinator.gateway.authority.revoked import RevokedSerials
-from protocols.identity.names import pin_of
+from protocols.identity.names import COORDINATOR_NAME, pin_of
 from protocols.identity.requests import SiteRequest
+from protocols.identity.signing import key_id_of
 from protocols.vocabulary.errors import ConfigError
 from protocols.vocabulary.identifiers import SiteId
 
 PASSPHRASE_CHARACTERS_MIN: Final = 12
-SITE_LIFE_DAYS: Final = 90
-_KEY_ID_BYTES: Final = 4
 
 
 class Authority:
@@ -105,7 +102,7 @@ class Authority:
         """Intermediate and root, in the order of RFC 7030's cacerts."""
         return (self._issuer.certificate, self.root)
 
-    def issue(self, request: SiteRequest, *, at: datetime, days: int) -> x509.Certificate:
+    def issue(self, request: SiteRequest, *, at: datetime, life: timedelta) -> x509.Certificate:
         """Certify a gateway.
 
         Parameters
@@ -114,7 +111,7 @@ class Authority:
             Checked: it holds its key, and is for the site it may be.
         at : datetime
             Aware UTC.
-        days : int
+        life : timedelta
             How long it holds.
         """
         return make_site(
@@ -122,7 +119,7 @@ class Authority:
             self._issuer,
             site_id=SiteId(request.site_id),
             receipt_key=request.receipt_key,
-            period=Period(start=at, life=timedelta(days=days)),
+            period=Period(start=at, life=life),
         )
 
     def certify_server(self, *, names: Sequence[str], at: datetime) -> x509.Certificate:
@@ -137,6 +134,23 @@ class Authority:
         _keep_key(self.files.server_key, key, NoEncryption())
         write_whole(self.files.server, _pem(made, self._issuer.certificate))
         return made
+
+    def renew_server(self, *, at: datetime) -> x509.Certificate:
+        """Make the coordinator a new key and certificate for the names that it has.
+
+        Raises
+        ------
+        ConfigError
+            If the present certificate cannot be read.
+        """
+        names = server_names(_certificate(self.files.server))
+        return self.certify_server(names=names, at=at)
+
+    def server_is_due(self, *, at: datetime) -> bool:
+        """Whether a third or less is left of the life of the coordinator's certificate."""
+        certificate = _certificate(self.files.server)
+        end = certificate.not_valid_after_utc
+        return end - at <= (end - certificate.not_valid_before_utc) / 3
 
     def coordinator_keys(self) -> bytes:
         """Public keys that gateways accept, as their file."""
@@ -199,18 +213,29 @@ def add_signing_key(files: AuthorityFiles) -> str:
         Its key id.
     """
     key = ed25519.Ed25519PrivateKey.generate()
-    key_id = f"c-{secrets.token_hex(_KEY_ID_BYTES)}"
     known: dict[str, str] = {}
     if files.coordinator_keys.is_file():
         try:
             known = dict(json.loads(read_bounded(files.coordinator_keys)))
         except (ValueError, TypeError):
             raise ConfigError(f"{files.coordinator_keys}: is not a list of keys") from None
-    public = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    public = key.public_key().public_bytes_raw()
+    key_id = key_id_of(public)
     known[key_id] = public.hex()
     write_whole(files.coordinator_keys, json.dumps(known, indent=1).encode())
     _keep_key(files.signing_key, key, NoEncryption())
     return key_id
+
+
+def server_names(certificate: x509.Certificate) -> list[str]:
+    """Names of a server's certificate, but for the fixed one."""
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        return []
+    addresses = [str(one) for one in found.get_values_for_type(x509.IPAddress)]
+    names = [name for name in found.get_values_for_type(x509.DNSName) if name != COORDINATOR_NAME]
+    return [*names, *addresses]
 
 
 def check_passphrase(passphrase: bytes) -> None:

@@ -4,14 +4,17 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from firmware_sim.bench import agent_table, link_table, result, table, time_text
+from firmware_sim.bench import agent_table, link_table, result, seals_text, table, time_text
 from firmware_sim.bench_agent import AgentCost, fifty_devices, write_site
 from firmware_sim.bench_link import (
     RESOURCES,
+    SIGNING,
+    VERIFYING,
     LinkCost,
     best_ns,
     edge_step,
@@ -89,7 +92,11 @@ def test_rates_follow_from_the_time_of_a_message() -> None:
 
 def test_the_json_says_what_it_was_measured_on() -> None:
     """Figures could be compared between machines without knowing."""
-    told = json.loads(json.dumps(result(AGENT, [COST]), allow_nan=False))
+    costs = [COST, replace(COST, name=SIGNING), replace(COST, name=VERIFYING)]
+    told = json.loads(json.dumps(result(AGENT, costs), allow_nan=False))
+    assert told["signatures"]["sign_us"] == 2.0
+    assert told["signatures"]["each_site_percent"] == pytest.approx(10.0)
+    assert "5,000 sites 10 %" in seals_text(told["signatures"])
     assert told["machine"]["cpu"]
     assert told["machine"]["cores"] >= 1
     assert told["versions"]["numpy"]
@@ -133,8 +140,8 @@ def test_a_step_is_numbered_without_a_gap() -> None:
 def test_the_link_is_measured_whole() -> None:
     """A part of the link could go unmeasured."""
     costs = list(measure_link(round_s=0.002))
-    assert [cost.rows for cost in costs] == [1, 1, 200, 200, 1, 1]
-    assert len({cost.name for cost in costs}) == 6
+    assert [cost.rows for cost in costs] == [1, 1, 200, 200, 1, 1, 1, 1]
+    assert len({cost.name for cost in costs}) == 8
     assert all(0.0 < cost.message_ns < 1e8 for cost in costs)
 
 
@@ -151,7 +158,7 @@ def test_the_command_prints_and_writes(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "decode 200-row backfill" in done.stdout
     assert "cores" in done.stdout
-    assert len(json.loads(path.read_text(encoding="utf-8"))["link"]) == 6
+    assert len(json.loads(path.read_text(encoding="utf-8"))["link"]) == 8
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def run(folder: Path, *words: str) -> int:
 
 
 def check(folder: Path) -> int:
-    return run(folder, "verify", "--public-key", str(folder / "key.pub"))
+    return run(folder, "verify", "--keys", str(folder / "key.pub"))
 
 
 def tamper(folder: Path, change: Tamper) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cloud_coordinator.commands.evidence_file import Sources, fault, make_evidence
-from cloud_coordinator.gateway.evidence_log import EvidenceLog, kept_messages
+from cloud_coordinator.gateway.evidence_log import EvidenceLog, is_about, kept_messages
 from edge_agent.link.seals import open_seals
 from protocols.identity.signing import Signer, Statement
 from protocols.link.messages import Event, ObligationMessage
@@ -151,3 +151,11 @@ def test_what_was_on_the_wire_is_kept_once(tmp_path: Path) -> None:
         asyncio.run(log.flush())
     kept = list(kept_messages(tmp_path / "evidence", ObligationId(NAME)))
     assert kept == [(AT, topic, evidence.order.hex())]
+
+
+def test_an_award_is_all_its_shares_and_no_other_award_s() -> None:
+    """If it fails, the evidence of an award lacks a site, or holds one of another award."""
+    assert is_about("award", "award")
+    assert is_about("award/site-1", "award")
+    assert not is_about("award-2/site-1", "award")
+    assert not is_about("award", "award/site-1")

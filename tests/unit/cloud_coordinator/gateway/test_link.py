@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import msgpack
@@ -429,6 +430,30 @@ def test_a_restart_goes_on_from_what_is_durable(world: World) -> None:
     assert (answer.epoch, answer.received[Stream.TELEMETRY]) == (4, 5)
     world.receive(TopicKind.BACKFILL, telemetry(6, 3))
     assert [sequence for _, sequence in world.telemetry.rows] == list(range(1, 9))
+
+
+def test_the_gateway_in_a_broken_ones_place_goes_on(world: World) -> None:
+    """A replaced gateway begins its record anew; the old one's numbers would shut it out."""
+    world.taker.owed = (commitment(),)
+    world.receive(TopicKind.HELLO, hello(held=7))
+    world.receive(TopicKind.BACKFILL, telemetry(1, 5))
+    world.receive(TopicKind.EVENT, event(1))
+    world.flush()
+    fresh = JournalId("0198f2c4d5e67a8b9c0d1e2f3a4b5c6d")
+    world.bus.take(TopicKind.SNAPSHOT)
+    world.receive(TopicKind.HELLO, replace(hello(), journal_id=fresh))
+    (snapshot,) = world.bus.take(TopicKind.SNAPSHOT)
+    assert isinstance(snapshot, Snapshot)
+    assert [c.obligation.obligation_id for c in snapshot.commitments] == ["award-1/site-001"]
+    world.receive(TopicKind.TELEMETRY, replace(telemetry(1), journal_id=fresh))
+    world.receive(TopicKind.EVENT, replace(event(1), journal_id=fresh))
+    world.receive(TopicKind.OFFER, replace(offer(1), journal_id=fresh))
+    world.flush()
+    answer = world.acknowledged()
+    assert answer.journal_id == fresh
+    assert answer.durable == {Stream.TELEMETRY: 1, Stream.EVENT: 1, Stream.OFFER: 1}
+    assert world.taker.lives[-1] == 1
+    assert world.taker.events == [1, 1]
 
 
 def test_events_and_offers_are_taken_once_and_in_order(world: World) -> None:

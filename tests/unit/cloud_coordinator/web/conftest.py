@@ -6,6 +6,7 @@ Every answer is held against the OpenAPI document before a test sees it.
 import asyncio
 import json
 import re
+import secrets
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,10 @@ from jsonschema import Draft202012Validator, FormatChecker
 from yarl import URL
 
 from cloud_coordinator.market.rules import load_rule_book
+from cloud_coordinator.services.accounts import Accounts
+from cloud_coordinator.services.auditing import Trail
 from cloud_coordinator.services.coordinator import Conduct, Coordinator, Stores
+from cloud_coordinator.services.identity import Identity
 from cloud_coordinator.services.records import (
     AwardRecord,
     CertificateRecord,
@@ -34,6 +38,8 @@ from cloud_coordinator.services.records import (
     TsoCommand,
     Way,
 )
+from cloud_coordinator.store.registry import Registry
+from cloud_coordinator.web.access import Access
 from cloud_coordinator.web.app import create_app
 from cloud_coordinator.web.openapi import openapi_document
 from cloud_coordinator.web.ports import Vitals
@@ -218,6 +224,11 @@ class Downlink:
     def send_signal(self, signal: DispatchSignal) -> None:
         pass
 
+    def send_command(
+        self, site_id: SiteId, kind: str, payload: Mapping[str, Any], *, valid: timedelta
+    ) -> bool:
+        return True
+
 
 class Plant:
     """Three sites with a battery and a meter each, and the coordinator's use cases."""
@@ -399,10 +410,12 @@ class Reply:
 class Api:
     """A client that holds every answer against the document."""
 
-    def __init__(self, plant: Plant, runner: asyncio.Runner) -> None:
+    def __init__(self, plant: Plant, runner: asyncio.Runner, access: Access | None = None) -> None:
         self.plant = plant
         self._runner = runner
-        app = create_app(plant.coordinator, vitals=lambda: plant.vitals, period_s=PERIOD_S)
+        app = create_app(
+            plant.coordinator, vitals=lambda: plant.vitals, period_s=PERIOD_S, access=access
+        )
         self.client: TestClient[Any, Any] = runner.run(_started(app))
 
     def run(self, work: Awaitable[Any]) -> Any:
@@ -499,7 +512,8 @@ def check_reply(method: str, path: str, reply: Reply) -> None:
     assert reply.status < 500 or reply.status in {503, 504}, f"{method} {path}: {reply.text}"
     if method == "HEAD":
         return
-    if reply.status >= 400 and reply.media != "application/json":
+    is_login = reply.status == 401 and reply.media == "text/html"
+    if reply.status >= 400 and reply.media != "application/json" and not is_login:
         assert reply.media == "application/problem+json", f"{method} {path}: {reply.text}"
         check_schema({"$ref": "#/components/schemas/ProblemDetails"}, reply.json)
         assert reply.json["status"] == reply.status
@@ -530,9 +544,9 @@ def api(plant: Plant, caplog: pytest.LogCaptureFixture) -> Iterator[Api]:
 
 
 @contextmanager
-def serving(plant: Plant) -> Iterator[Api]:
+def serving(plant: Plant, access: Access | None = None) -> Iterator[Api]:
     with asyncio.Runner() as runner:
-        served = Api(plant, runner)
+        served = Api(plant, runner, access)
         yield served
         served.close()
 
@@ -548,6 +562,22 @@ def running(api: Api) -> Api:
     """Serve an allocated award of 6 kW that every site accepted, at its fifth second."""
     run_award(api)
     return api
+
+
+@pytest.fixture(scope="module")
+def guarded_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Api, Access]]:
+    """Serve a plant with a running award that asks everybody who they are."""
+    registry = Registry.open(tmp_path_factory.mktemp("guarded") / "registry.sqlite3")
+    plant = Plant()
+    people = Accounts(registry.identities, plant.clock, draw=secrets.token_bytes)
+    access = Access(
+        identity=Identity(registry.identities, plant.clock, draw=secrets.token_bytes),
+        accounts=people,
+        trail=Trail(registry.audit, plant.clock),
+    )
+    with serving(plant, access) as served:
+        yield served, access
+    registry.close()
 
 
 @pytest.fixture(scope="module")

@@ -38,7 +38,7 @@ def options(tmp_path: Path) -> DemoOptions:
 def test_the_defaults_are_good(options: DemoOptions) -> None:
     """`make demo` could refuse itself."""
     check(options)
-    check(replace(options, broker="mqtt://127.0.0.1:1884", port=1, cut_share=1.0))
+    check(replace(options, broker="mqtt://127.0.0.1:1884", plain=True, port=1, cut_share=1.0))
     assert not options.out.exists()
 
 
@@ -58,6 +58,7 @@ def test_the_defaults_are_good(options: DemoOptions) -> None:
         ({"port": 70_000}, "--port 70000: use 1 to 65535"),
         ({"broker": "127.0.0.1:1883"}, "--broker 127.0.0.1:1883: write mqtt://host:1883"),
         ({"broker": "mqtt://h:1883", "chaos_seed": 1}, "--broker: cannot be combined"),
+        ({"broker": "mqtt://h:1883"}, "--broker: knows no certificates"),
         ({"data": Path("/nowhere")}, "--data /nowhere: no such directory"),
         ({"signal": Path("/nowhere.csv")}, "/nowhere.csv: cannot be read"),
         ({"json_file": Path("/nowhere/out.json")}, "--json /nowhere/out.json: its folder"),
