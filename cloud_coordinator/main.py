@@ -34,12 +34,9 @@ from cloud_coordinator.gateway.aggregators.switchboard import Switchboard
 from cloud_coordinator.gateway.broker_config import BrokerSettings
 from cloud_coordinator.gateway.common_causes import read_policy
 from cloud_coordinator.gateway.cycle_log import CycleLog, CyclePorts
-from cloud_coordinator.gateway.exchanges.trading_service import (
-    MarketFile,
-    ServicePorts,
-    read_market_file,
-    trade,
-)
+from cloud_coordinator.gateway.exchanges.importing import VERSIONS_BOOK
+from cloud_coordinator.gateway.exchanges.market_file import MarketFile, read_market_file
+from cloud_coordinator.gateway.exchanges.trading_service import ServicePorts, trade
 from cloud_coordinator.gateway.half_hours import keep_half_hours
 from cloud_coordinator.gateway.joining import join_bus
 from cloud_coordinator.gateway.link import LinkGateway
@@ -61,6 +58,7 @@ from cloud_coordinator.process import (
 from cloud_coordinator.services.assurance import AWARD_PROBABILITY, AssurancePolicy
 from cloud_coordinator.services.coordinator import Conduct, Coordinator, Stores
 from cloud_coordinator.services.half_hours import HalfHourRows, HalfHourStores
+from cloud_coordinator.services.market_day.absence import Absences
 from cloud_coordinator.services.queries import Queries
 from cloud_coordinator.store.database import DataDirectory
 from cloud_coordinator.store.event_history import learning_ports
@@ -175,6 +173,9 @@ def _service_ports(coordinator: Coordinator, store: _Store) -> ServicePorts:
     registry = store.registry
     return ServicePorts(
         records=store.book("market"),
+        versions=store.book(VERSIONS_BOOK),
+        publications=registry.publications,
+        absent=Absences(coordinator.fleet, coordinator.now),
         submissions=SubmissionTable(registry.database),
         days=MarketDays(registry.database),
         events=registry.events,

@@ -149,6 +149,9 @@ class Event:
     ``device.lost``, ``device.back``, ``agent.started``, ``agent.stopped``, ``cycle.skipped``,
     ``watchdog.released``, ``order.received``, ``order.started``, ``order.limited``,
     ``order.ended``, ``order.refused`` (what became of an order by IEEE 2030.5 or OpenADR),
+    ``forecast.changed`` (``model``, ``reason``, ``quality``),
+    ``primary.qualified`` (``members``, ``product``, ``rule_set_id``, ``available_w``,
+    ``tested_at``: the last passed step test, told at each start of the agent),
     ``primary.logged`` (one a second while primary reserve is given; one a
     minute is whole, the others tell ``changes`` from that of the second ``since``).
     A receipt is given again each time its message arrives again.
