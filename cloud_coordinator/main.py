@@ -38,11 +38,8 @@ from cloud_coordinator.gateway.broker_config import BrokerSettings
 from cloud_coordinator.gateway.bus import Bus
 from cloud_coordinator.gateway.common_causes import read_policy
 from cloud_coordinator.gateway.cycle_log import CycleLog, CyclePorts
-from cloud_coordinator.gateway.exchanges.trading_service import (
-    MarketFile,
-    read_market_file,
-    trade,
-)
+from cloud_coordinator.gateway.exchanges.market_file import MarketFile, read_market_file
+from cloud_coordinator.gateway.exchanges.trading_service import trade
 from cloud_coordinator.gateway.half_hours import keep_half_hours
 from cloud_coordinator.gateway.joining import join_bus
 from cloud_coordinator.gateway.link import LinkGateway

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from cloud_coordinator.gateway.exchanges.importing import VERSIONS_BOOK
 from cloud_coordinator.gateway.exchanges.trading_service import ServicePorts
 from cloud_coordinator.gateway.link_ports import LinkPorts
 from cloud_coordinator.gateway.operators import FILE, Operators, read_operator_file
@@ -12,6 +13,7 @@ from cloud_coordinator.process import SystemClock
 from cloud_coordinator.services.auditing import Trail
 from cloud_coordinator.services.coordinator import Coordinator, Stores
 from cloud_coordinator.services.half_hours import HalfHourRows, HalfHourStores
+from cloud_coordinator.services.market_day.absence import Absences
 from cloud_coordinator.services.people import PeoplePorts
 from cloud_coordinator.services.queries import Queries
 from cloud_coordinator.services.recorded_events import SERVICE, RecordedEvents
@@ -58,6 +60,9 @@ class OpenedStore:
         registry = self.registry
         return ServicePorts(
             records=self.book("market"),
+            versions=self.book(VERSIONS_BOOK),
+            publications=registry.publications,
+            absent=Absences(coordinator.fleet, coordinator.now),
             submissions=RecordedSubmissions(
                 SubmissionTable(registry.database), self.trail, who=SERVICE
             ),

@@ -39,9 +39,11 @@ from edge_agent.drivers.frames import NO_TAP
 from edge_agent.drivers.ledger import FileLedger
 from edge_agent.drivers.port import Driver
 from edge_agent.drivers.site import SiteDriver
+from edge_agent.forecast.half_hours import HalfHours
 from edge_agent.forecast.onnx_model import OnnxForecaster
 from edge_agent.forecast.persistence import ClearSkyForecaster
 from edge_agent.forecast.port import Forecaster, Grid
+from edge_agent.forecast.shipped import load_half_hours, shipped_forecaster
 from edge_agent.identity.files import IdentityFiles
 from edge_agent.identity.renewal import RenewalPorts, Renewing
 from edge_agent.image.image import LatestValues
@@ -182,7 +184,7 @@ def _told_at_start(journal: Journal, report: dict[str, Plain] | None) -> tuple[H
     return tuple(told)
 
 
-def _forecaster(config: SiteConfig) -> Forecaster:
+def _forecaster(config: SiteConfig, half_hours: HalfHours) -> Forecaster:
     clear_sky = ClearSkyForecaster(
         grid=Grid(step_s=PLAN_STEP_S, steps=PLAN_STEPS),
         latitude=config.location.latitude,
@@ -190,7 +192,7 @@ def _forecaster(config: SiteConfig) -> Forecaster:
         peak_w=config.pv_peak_w,
     )
     if config.forecast_model is None:
-        return clear_sky
+        return shipped_forecaster(config, half_hours, clear_sky)
     return OnnxForecaster(config.forecast_model, clear_sky)
 
 
@@ -284,8 +286,9 @@ async def run_site(config: SiteConfig, clock: SystemClock) -> None:
     inbox = Inbox(config.site_id, config.zone, held.memory.guards)
     ground = _Ground(config=config, clock=clock, journal=journal, held=held, inbox=inbox)
     link = _link(ground)
+    half_hours = load_half_hours(journal.state)
     beside = _Beside(
-        advice=Advice(_forecaster(config)),
+        advice=Advice(_forecaster(config, half_hours), half_hours),
         heartbeat=Heartbeat(_state_dir(config)),
         orders=SiteOrders(config.site_id, judge, clients),
     )

@@ -2,7 +2,8 @@
 
 A benchmark measures and prints; it judges nothing. What is measured: ``bench_agent`` and
 ``bench_link``, with ``vpp bench der`` the servers of DER protocols (``bench_der``), with
-``vpp bench allocate`` the coordinator's allocation (``bench_allocate``).
+``vpp bench allocate`` the coordinator's allocation (``bench_allocate``), with ``vpp bench
+models`` the shipped forecast models (``bench_models``).
 """
 
 import asyncio
@@ -24,8 +25,12 @@ from firmware_sim.bench_cycle import add_cycle
 from firmware_sim.bench_der.command import EPILOG as DER_EPILOG
 from firmware_sim.bench_der.command import der, with_json_value
 from firmware_sim.bench_link import CYCLE_BUDGET_MS, SITES, LinkCost, measure_link, seal_shares
+from firmware_sim.bench_models import EPILOG as MODELS_EPILOG
+from firmware_sim.bench_models import models
 from firmware_sim.bench_optimize import EPILOG as OPTIMIZE_EPILOG
 from firmware_sim.bench_optimize import optimize
+from firmware_sim.bench_stop import EPILOG as STOP_EPILOG
+from firmware_sim.bench_stop import stop
 from firmware_sim.demo.machine import describe_machine, describe_versions, machine_line
 from firmware_sim.demo.processes import once
 from firmware_sim.demo.programs import check_programs
@@ -159,6 +164,8 @@ def bench(
 _APP.command(epilog=DER_EPILOG)(der)
 _APP.command(epilog=ALLOCATE_EPILOG)(allocate)
 _APP.command(epilog=OPTIMIZE_EPILOG)(optimize)
+_APP.command(epilog=STOP_EPILOG)(stop)
+_APP.command(epilog=MODELS_EPILOG)(models)
 add_cycle(_APP, SystemClock())
 
 

@@ -46,7 +46,8 @@ DEFINITIONS: Final[Mapping[str, str]] = {
     "allocate_f1": "all resources, one product, from the answer of the second before",
     "allocate_f3": "all resources, three products that share headroom, caps on feeders and "
     "substations, from the answer of the second before; prices and caps are drawn from a seed",
-    "encode_sites": "a message of setpoints for each site; hand_over_sites: into the bus's queue; "
+    "encode_sites": "a message of setpoints for each site; hand_over_sites: framed for the broker, "
+    "each with a subject of its own, into the bus's queue; "
     "drain (without the fleet only): until the socket has them",
     "cpu_ms": "processor time of the coordinator's thread; flushes run in another one",
     "wall_ms": "time by the wall, with the fleet, the broker and the neighbours on the same cores",

@@ -19,11 +19,13 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from models.datasets import read_catalogue
 from models.day_ahead.targets import TARGETS, Target
 from models.shipped_files import LATEST, card_path, model_path
+from models.site.run import LOAD_MODEL, PV_MODEL
 from protocols.vocabulary.errors import ConfigError
 
 EXIT_BEATEN: Final = 1
 EXIT_BAD_INPUT: Final = 2
-_NAMES: Final = ", ".join(one.name for one in TARGETS)
+_SITE_NAMES: Final = (LOAD_MODEL, PV_MODEL)
+_NAMES: Final = ", ".join((*(one.name for one in TARGETS), *_SITE_NAMES))
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 DataOption = Annotated[Path, typer.Option(help="Folder of the data catalogue. データのフォルダ。")]
@@ -71,21 +73,29 @@ def evaluate(
     )
     from models.training.evaluate import evaluate as evaluated  # noqa: PLC0415 extra `train`
     from models.training.samples import build_samples  # noqa: PLC0415 extra `train`
+    from models.training.site_card import site_evaluation  # noqa: PLC0415 extra `train`
 
-    history = read_catalogue(data)
     found = []
     with _progress() as progress:
-        for one in _targets(target):
+        areas = _targets(target)
+        history = read_catalogue(data) if areas else None
+        for one in areas:
+            assert history is not None, "areas are scored on the catalogue"
             days, first = evaluation_days(history, one, _day(test_from))
             path = unseen(one, first, folder=models)
             tick = _counter(progress, one.name, len(days) + STEPS)
             samples = build_samples(history, one, days=days, tick=tick)
             found.append(evaluated(history, one, samples, path=path, test_from=first, tick=tick))
+        for name in _site_names(target):
+            shown = _shown(progress, name)
+            found.append(site_evaluation(name, data, folder=models, tick=shown))
     if as_json:
         _say(json.dumps([as_plain(one) for one in found], ensure_ascii=False, indent=2))
     else:
         for scores in found:
             period = f"{scores.test_from} to {scores.test_until}"
+            if scores.target in _SITE_NAMES:
+                period = "last fifth of each site"
             _say(f"{scores.target}, {period}, {scores.run_ms:.2f} ms a run")
             _say("\n".join(table(scores)))
             _say(
@@ -116,11 +126,14 @@ def train(  # noqa: PLR0913  one parameter per command line option
     from models.training.evaluate import STEPS, evaluation_days  # noqa: PLC0415 extra `train`
     from models.training.evaluate import evaluate as evaluated  # noqa: PLC0415 extra `train`
     from models.training.samples import build_samples  # noqa: PLC0415 extra `train`
+    from models.training.site_card import site_training  # noqa: PLC0415 extra `train`
     from models.training.train import train as trained  # noqa: PLC0415 extra `train`
 
-    history = read_catalogue(data)
     with _progress() as progress:
-        for one in _targets(target):
+        areas = _targets(target)
+        history = read_catalogue(data) if areas else None
+        for one in areas:
+            assert history is not None, "areas learn from the catalogue"
             days, first = evaluation_days(history, one, _day(test_from))
             name = one.name + LATEST if all_data else one.name
             first = days[-1] + timedelta(days=1) if all_data else first
@@ -138,6 +151,11 @@ def train(  # noqa: PLR0913  one parameter per command line option
             card_path(name, folder=models).write_text(text, encoding="utf-8")
             plain = as_plain(scores) if scores else {"target": name}
             _say(json.dumps(plain, ensure_ascii=False) if as_json else text)
+        for name in _site_names(target):
+            shown = _shown(progress, name)
+            text, scores = site_training(name, data, folder=models, all_data=all_data, tick=shown)
+            plain = as_plain(scores) if scores else {"target": name}
+            _say(json.dumps(plain, ensure_ascii=False) if as_json else text)
 
 
 @app.command()
@@ -149,10 +167,10 @@ def card(
     Example: vpp models card --target price
     """
     found = {}
-    for one in _targets(target):
-        path = card_path(one.name, folder=models)
+    for name in (*(one.name for one in _targets(target)), *_site_names(target)):
+        path = card_path(name, folder=models)
         try:
-            found[one.name] = path.read_text(encoding="utf-8")
+            found[name] = path.read_text(encoding="utf-8")
         except OSError as error:
             raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     _say(json.dumps(found, ensure_ascii=False) if as_json else "\n".join(found.values()))
@@ -187,11 +205,16 @@ def _progress() -> Progress:
 
 
 def _targets(name: str) -> list[Target]:
-    """Target of a name, all for none."""
+    """Area target of a name, all for none; none for a site model."""
     found = [one for one in TARGETS if name in {"", one.name}]
-    if not found:
+    if not found and name not in _SITE_NAMES:
         raise ConfigError(f"--target: {name!r} is none of {_NAMES}")
     return found
+
+
+def _site_names(name: str) -> list[str]:
+    """Site model of a name, all for none."""
+    return [one for one in _SITE_NAMES if name in {"", one}]
 
 
 def _day(text: str) -> date | None:

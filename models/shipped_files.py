@@ -15,3 +15,14 @@ def model_path(name: str, *, folder: Path | None = None) -> Path:
 def card_path(name: str, *, folder: Path | None = None) -> Path:
     """File of a target's model card."""
     return (folder or _FOLDER) / f"{name}.md"
+
+
+def newest_path(name: str, *, folder: Path | None = None) -> Path:
+    """File of a target's model that learned from everything, else of the one that was scored."""
+    latest = model_path(name + LATEST, folder=folder)
+    return latest if latest.is_file() else model_path(name, folder=folder)
+
+
+def shipped_paths() -> tuple[Path, ...]:
+    """Files of all forecast models that are shipped, by name."""
+    return tuple(sorted(_FOLDER.glob("*.onnx")))

@@ -17,9 +17,10 @@ from cloud_coordinator.allocation.problem import (
     Direction,
     FleetColumns,
     Product,
+    RangedColumn,
     broadcast,
     finite_column,
-    plausible_column,
+    ranged_column,
     real_column,
     refuse_rows,
 )
@@ -154,7 +155,8 @@ def bundle_columns(
     which = [p for p, product in enumerate(products) if product.direction is side]
     several = len(products) > 1
     products = [products[p] for p in which]
-    columns = _turned(fleet, which, side=side, several=several)
+    ranged = _turned(fleet, which, side=side, several=several)
+    columns = {name: [one.values for one in found] for name, found in ranged.items()}
     low, high = columns["low"], columns["high"]
     relaxed: list[Relaxed] = []
     if fleet.ramp_w_per_s is not None:
@@ -168,10 +170,10 @@ def bundle_columns(
     hours = np.array([product.duration_s / S_PER_H for product in products])
     head = _shared("headroom_w_" + side.name.lower(), fleet, rows)
     energy = _shared("energy_wh_" + side.name.lower(), fleet, rows) if hours.any() else None
-    least_w = np.sum(low, axis=0)
     if head is None:
         head = np.full(rows, UNLIMITED_W)
-    else:
+    elif any(one.least < 0.0 or one.most > 0.0 for one in ranged["low"]):
+        least_w = np.sum(low, axis=0)
         relaxed += _given_way("headroom_w_up" if up else "headroom_w_down", least_w - head)
         head = np.maximum(head, least_w)
     if energy is not None:
@@ -205,30 +207,44 @@ def _shared(name: str, fleet: FleetColumns, rows: int) -> FloatArray | None:
 
 def _turned(
     fleet: FleetColumns, which: Sequence[int], *, side: Direction, several: bool
-) -> dict[str, list[FloatArray]]:
+) -> dict[str, list[RangedColumn]]:
     """Check cost, bounds and delivery per product and turn them upward."""
     rows, count = fleet.rows, len(which)
-    checked: dict[tuple[str, int], FloatArray] = {}
+    checked: dict[tuple[str, int], RangedColumn] = {}
 
-    def column(name: str, values: FloatArray) -> FloatArray:
+    def column(name: str, values: FloatArray) -> RangedColumn:
         key = (name, values.ctypes.data)
         if key not in checked:
-            checked[key] = plausible_column(name, values, rows)
+            checked[key] = ranged_column(name, values, rows)
         return checked[key]
 
-    def each(name: str) -> list[FloatArray]:
+    def each(name: str) -> list[RangedColumn]:
         return [column(name, part) for part in broadcast(getattr(fleet, name), which)]
 
     c, q = each("price_jpy_per_kwh"), each("steepness_jpy_per_kwh_w")
     low, high = each("power_w_min"), each("power_w_max")
-    delivery = each("delivery") if fleet.delivery is not None else [np.ones(rows)] * count
+    ones = RangedColumn(values=np.ones(rows), least=1.0, most=1.0)
+    delivery = each("delivery") if fleet.delivery is not None else [ones] * count
     for p in range(count):
-        refuse_rows("steepness_jpy_per_kwh_w", q[p] < 0.0, "a negative number")
-        refuse_rows("power bounds", low[p] > high[p], "crossed bounds")
-        refuse_rows("delivery", delivery[p] <= 0.0, "a factor that is not positive")
+        _refuse_product(q[p], (low[p], high[p]), delivery[p])
     if side is Direction.DOWN:
-        c, low, high = [-a for a in c], [-a for a in high], [-a for a in low]
-    if several:
-        for p in range(count):
-            refuse_rows("power bounds", low[p] < 0.0, f"power that is not {side.name.lower()}ward")
+        c = [one.turned() for one in c]
+        low, high = [one.turned() for one in high], [one.turned() for one in low]
+    for one in low if several else []:
+        if one.least < 0.0:
+            wrong = one.values < 0.0
+            refuse_rows("power bounds", wrong, f"power that is not {side.name.lower()}ward")
     return {"c": c, "q": q, "low": low, "high": high, "delivery": delivery}
+
+
+def _refuse_product(
+    q: RangedColumn, bounds: tuple[RangedColumn, RangedColumn], delivery: RangedColumn
+) -> None:
+    """Refuse rows of one product; what the ranges already exclude is not looked at again."""
+    low, high = bounds
+    if q.least < 0.0:
+        refuse_rows("steepness_jpy_per_kwh_w", q.values < 0.0, "a negative number")
+    if low.most > high.least:
+        refuse_rows("power bounds", low.values > high.values, "crossed bounds")
+    if delivery.least <= 0.0:
+        refuse_rows("delivery", delivery.values <= 0.0, "a factor that is not positive")

@@ -166,14 +166,27 @@ def finite_column(name: str, values: FloatArray, rows: int) -> FloatArray:
     AllocationInputError
         If it does not.
     """
-    array = plausible_column(name, values, rows)
-    if rows and float(array.min()) < 0.0:
-        refuse_rows(name, array < 0.0, "a negative number")
-    return array
+    column = ranged_column(name, values, rows)
+    if column.least < 0.0:
+        refuse_rows(name, column.values < 0.0, "a negative number")
+    return column.values
 
 
-def plausible_column(name: str, values: FloatArray, rows: int) -> FloatArray:
-    """Check that a column holds plausible finite numbers.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RangedColumn:
+    """A checked column with its least and greatest number; 0 if it is empty."""
+
+    values: FloatArray
+    least: float
+    most: float
+
+    def turned(self) -> "RangedColumn":
+        """Give it the other sign."""
+        return RangedColumn(values=-self.values, least=-self.most, most=-self.least)
+
+
+def ranged_column(name: str, values: FloatArray, rows: int) -> RangedColumn:
+    """Check that a column holds plausible finite numbers, and remember how far they go.
 
     Raises
     ------
@@ -181,9 +194,12 @@ def plausible_column(name: str, values: FloatArray, rows: int) -> FloatArray:
         If it does not.
     """
     array = real_column(name, values, rows)
-    if rows and not (float(array.min()) >= -MAGNITUDE_MAX and float(array.max()) <= MAGNITUDE_MAX):
+    if not rows:
+        return RangedColumn(values=array, least=0.0, most=0.0)
+    least, most = float(array.min()), float(array.max())
+    if not (least >= -MAGNITUDE_MAX and most <= MAGNITUDE_MAX):
         refuse_rows(name, ~(np.abs(array) <= MAGNITUDE_MAX), "no plausible finite number")
-    return array
+    return RangedColumn(values=array, least=least, most=most)
 
 
 def check_product(product: Product) -> None:

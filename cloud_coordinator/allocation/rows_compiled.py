@@ -6,6 +6,7 @@ but the arrays given and made here. The library is looked for once, at the first
 
 import ctypes
 import functools
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -90,7 +91,7 @@ class CompiledEngine:
             function = getattr(library, name)
             function.argtypes = arguments
             function.restype = {"vpp_price_survey": whole, "vpp_price_guess": real}.get(name)
-        self._scratch = _Scratch()
+        self._scratch, self._packed = _Scratch(), _Scratch()
 
     @property
     def name(self) -> str:
@@ -146,11 +147,14 @@ class CompiledEngine:
 
     def product_rows(self, columns: ProductColumns) -> ProductRows:
         """Lay out the rows of several products, which are sound."""
-        return CompiledProductRows(self._library, columns)
+        return CompiledProductRows(self._library, columns, self._packed)
 
 
-class _Scratch:
-    """Arrays that are made once per size and used again: fresh ones cost page faults."""
+class _Scratch(threading.local):
+    """Arrays that are made once per size and used again: fresh ones cost page faults.
+
+    Each thread has its own, for the kernel runs without the interpreter's lock.
+    """
 
     def __init__(self) -> None:
         self._rows = np.empty((0, 0))

@@ -1,7 +1,7 @@
 """Several products' rows in C; see :mod:`rows_compiled`. Pure."""
 
 import ctypes
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -19,8 +19,18 @@ PACKED: Final = 6
 """Rows in a packed block, and columns of a product in it."""
 
 
+class Scratch(Protocol):
+    """An array that is used again."""
+
+    def take(self, columns: int, rows: int) -> FloatArray:
+        """Return an array of shape (columns, rows); the last one returned is void then."""
+        ...
+
+
 class CompiledProductRows:
     """Packed rows of several products.
+
+    They hold until rows are laid out again in the same thread.
 
     Parameters
     ----------
@@ -28,9 +38,11 @@ class CompiledProductRows:
         The kernel, its arguments declared.
     columns : ProductColumns
         The rows.
+    scratch : Scratch
+        Where they are laid out.
     """
 
-    def __init__(self, library: ctypes.CDLL, columns: ProductColumns) -> None:
+    def __init__(self, library: ctypes.CDLL, columns: ProductColumns, scratch: Scratch) -> None:
         self._library = library
         self._products = len(columns.c)
         self._energy = int(columns.energy is not None)
@@ -49,7 +61,7 @@ class CompiledProductRows:
         laid += [columns.head] + ([] if columns.energy is None else [columns.energy])
         places = np.array([reals(column) for column in laid], dtype=np.int64)
         width = PACKED * self._products + 1 + self._energy
-        self._packed = np.empty(int(self._starts[-1]) * PACK * width)
+        self._packed = scratch.take(1, int(self._starts[-1]) * PACK * width)
         leaves, totals = np.empty((len(blocks), 3 + self._products)), np.empty(3 + self._products)
         library.vpp_products_pack(
             len(blocks),

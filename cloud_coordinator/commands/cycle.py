@@ -7,6 +7,7 @@ other at once. ``vpp bench cycle`` starts it for a million resources; wiring onl
 
 import asyncio
 import contextlib
+import gc
 import json
 import sys
 import tempfile
@@ -22,6 +23,7 @@ from cloud_coordinator.fleet.moment import moment_of
 from cloud_coordinator.gateway.broker import EmbeddedBroker
 from cloud_coordinator.gateway.broker_config import BrokerSettings, port_is_free
 from cloud_coordinator.gateway.bus import Bus
+from cloud_coordinator.gateway.collecting import Garbage
 from cloud_coordinator.gateway.connect import connect_bus
 from cloud_coordinator.gateway.cycle import DecisionCycle, Laps
 from cloud_coordinator.gateway.live_rows import TOGETHER_MAX, LiveMessage, LiveRows
@@ -211,7 +213,10 @@ async def measure(resources: int, cycles: int, tell: Callable[[dict[str, object]
         bus = await connect_bus(broker.url)
         closing.push_async_callback(bus.close)
         cycle = DecisionCycle(synthetic.fleet, bus, clock=clock, watch=clock)
+        garbage = closing.enter_context(Garbage(clock))
+        gc.freeze()
         for _ in range(cycles):
+            garbage.collect()
             laps, messages = Laps(), synthetic.messages()
             with laps.lap("decode", clock):
                 synthetic.take(messages)

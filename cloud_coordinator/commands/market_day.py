@@ -190,6 +190,12 @@ def _sums_table(chosen: Chosen, sums: tuple[Totals, ...], missing: object) -> li
         f"{one.failed_slots:5d}/{one.award_slots:5d}"
         for one in order
     ]
+    lines += [
+        f"{one.scenario:22} {count:6d} {cause}"
+        for one in sums
+        if one.period == "all"
+        for cause, count in sorted(one.causes.items())
+    ]
     assert isinstance(missing, tuple)
     return [*lines, *(f"missing: {line}" for line in missing)]
 
@@ -215,6 +221,7 @@ def _sums_document(chosen: Chosen, sums: tuple[Totals, ...], missing: object) ->
                 "called_share": one.called_share,
                 "award_slots": one.award_slots,
                 "failed_slots": one.failed_slots,
+                "causes": dict(one.causes),
             }
             for one in sums
         ],

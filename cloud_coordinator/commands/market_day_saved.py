@@ -104,5 +104,9 @@ class SavedDays:
         if not isinstance(expected, list):
             raise TypeError("expected_kwh")
         values["expected_kwh"] = tuple(float(one) for one in expected)
+        causes = plain["causes"]
+        if not isinstance(causes, dict):
+            raise TypeError("causes")
+        values["causes"] = {str(name): int(count) for name, count in causes.items()}
         one = DaySummary(**values)  # type: ignore[arg-type]  # checked by the names of the fields
         self._days[one.scenario, one.day] = one

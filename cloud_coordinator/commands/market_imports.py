@@ -6,7 +6,6 @@ Exit codes: 0, 2 if a file was refused or could not be had; the others are impor
 import asyncio
 import contextlib
 import getpass
-import hashlib
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -21,13 +20,14 @@ from rich.console import Console
 from rich.progress import track
 
 from cloud_coordinator.commands.recorded import shell_deed, trail_of
-from cloud_coordinator.gateway.exchanges.fetch import Fetcher, FetchLimits, Version
+from cloud_coordinator.gateway.exchanges.fetch import Fetcher, FetchLimits
 from cloud_coordinator.gateway.exchanges.files import (
     PublishedFile,
-    decode_published,
     open_published,
 )
 from cloud_coordinator.gateway.exchanges.importing import (
+    VERSIONS_BOOK,
+    FetchedImports,
     ImportContext,
     Imported,
     import_published,
@@ -37,14 +37,11 @@ from cloud_coordinator.process import SystemClock, configure_logging
 from cloud_coordinator.services.publications import ImportRecord, Quality
 from cloud_coordinator.store.record_table import RecordTable
 from cloud_coordinator.store.registry import Registry
-from protocols.sansio.records import Change
 from protocols.vocabulary.calendar import day_slots
 from protocols.vocabulary.errors import ConfigError, VppError
 from protocols.vocabulary.intervals import Interval, utc_from_seconds
 
 EXIT_REFUSED: Final = 2
-VERSIONS_BOOK: Final = "fetched-versions"
-"""Book of the versions by which publishers know what was imported from an address."""
 _REGISTRY: Final = "registry.sqlite3"
 _PROGRESS_FROM: Final = 20
 
@@ -170,25 +167,19 @@ async def _fetch_all(
     context: ImportContext,
     outcome: "_Outcome",
 ) -> None:
-    book = RecordTable(registry.database, book=VERSIONS_BOOK)
-    known, trail = book.load(), trail_of(registry.database)
+    versions = RecordTable(registry.database, book=VERSIONS_BOOK)
+    trail = trail_of(registry.database)
     async with aiohttp.ClientSession(auto_decompress=True) as session:
-        fetcher = Fetcher(session, limits)
+        imports = FetchedImports(Fetcher(session, limits), registry.publications, versions)
         for address in addresses:
             with outcome.judging(address):
-                key = hashlib.sha256(address.encode()).hexdigest()
-                version = _version(known.get(key))
-                fetched = await fetcher.fetch(address, version)
-                if fetched.data is None:
-                    outcome.say({"source": address}, address, "unchanged at its publisher")
-                    continue
-                file = decode_published(fetched.data, source=address)
                 where = urlsplit(address)  # a query may hold a secret
                 with trail.act(shell_deed(f"market fetch: {where.hostname}{where.path}")):
-                    done = import_published(file, registry.publications, context)
-                _say_done(outcome, done, address)
-                text = json.dumps([fetched.version.etag, fetched.version.last_modified])
-                book.put([Change(key=key, value=text.encode())])
+                    done = await imports.import_from(address, context)
+                if done is None:
+                    outcome.say({"source": address}, address, "unchanged at its publisher")
+                else:
+                    _say_done(outcome, done, address)
 
 
 class _Outcome:
@@ -285,13 +276,6 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return "unknown"
-
-
-def _version(data: bytes | None) -> Version:
-    if data is None:
-        return Version()
-    etag, last_modified = json.loads(data)
-    return Version(etag=etag, last_modified=last_modified)
 
 
 @contextlib.contextmanager

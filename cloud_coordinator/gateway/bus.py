@@ -7,7 +7,7 @@ adapters are :mod:`cloud_coordinator.gateway.nats_bus` and
 """
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -61,6 +61,9 @@ class Bus(Protocol):
 
     def publish(self, topic: str, payload: bytes) -> bool:
         """Hand a message to the bus without waiting; False if it was dropped."""
+
+    def publish_many(self, messages: Sequence[tuple[str, bytes]]) -> int:
+        """Hand over many messages, (topic, payload), at once; how many were not dropped."""
 
     async def subscribe(self, pattern: str, callback: MessageCallback) -> None:
         """Call ``callback`` for each message that matches; in force when this returns."""

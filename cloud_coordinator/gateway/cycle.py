@@ -15,6 +15,7 @@ from typing import Final, Protocol
 
 import msgpack
 import numpy as np
+import numpy.typing as npt
 
 from cloud_coordinator.allocation.allocate import Grid, allocate
 from cloud_coordinator.allocation.groups import prepare_groups
@@ -77,8 +78,10 @@ class _Ground:
     """What does not change from second to second: made when the fleet has grown."""
 
     columns: dict[str, FloatArray]
+    work: dict[str, FloatArray]
     site_index: IntArray
     first: IntArray
+    topics: tuple[str, ...]
     price: FloatArray
     prices: FloatArray
     delivery: FloatArray
@@ -86,6 +89,23 @@ class _Ground:
     above: IntArray
     tight: FloatArray
     grid: Grid
+
+    def bounded(self, live: npt.NDArray[np.bool_]) -> FloatArray:
+        """Take what each resource can give: its rating, as far as its energy lasts, if it is heard.
+
+        In arrays that are there: fresh ones of this size cost more than what is calculated. The
+        steepness of the prices is brought up to date with it.
+        """
+        columns, work = self.columns, self.work
+        rated_w, up_w, lasting_w = columns["power_w_max"], work["up_w"], work["lasting_w"]
+        np.multiply(columns["soc"], columns["energy_wh_capacity"], out=lasting_w)
+        np.divide(lasting_w, HORIZON_H, out=lasting_w)
+        np.fmax(lasting_w, 0.0, out=lasting_w)  # not known: nothing
+        np.minimum(rated_w, lasting_w, out=up_w)
+        np.copyto(up_w, 0.0, where=~live[self.site_index])
+        np.maximum(rated_w, 1.0, out=work["steepness"])
+        np.divide(10.0, work["steepness"], out=work["steepness"])
+        return up_w
 
 
 class DecisionCycle:
@@ -128,10 +148,7 @@ class DecisionCycle:
             copy_resources(fleet, ground.columns)
             sites = fleet.snapshot(moment_of(self._clock))
         with laps.lap("bounds", watch):
-            live = (sites.condition == LinkCondition.LIVE)[ground.site_index]
-            up_w = np.where(live, ground.columns["power_w_max"], 0.0)
-            energy_wh = np.nan_to_num(ground.columns["soc"]) * ground.columns["energy_wh_capacity"]
-            up_w = np.minimum(up_w, energy_wh / HORIZON_H)
+            up_w = ground.bounded(sites.condition == LinkCondition.LIVE)
         with laps.lap("allocate_f1", watch):
             self._one = allocate(*self._question_one(ground, up_w), start=self._one)
         with laps.lap("encode_signal", watch):
@@ -147,8 +164,7 @@ class DecisionCycle:
         with laps.lap("encode_sites", watch):
             payloads = self._setpoints(ground, self._three)
         with laps.lap("hand_over_sites", watch):
-            for payload in payloads:
-                self._bus.publish(_NOWHERE, payload)
+            self._bus.publish_many(payloads)
         return laps
 
     def _prepared(self) -> _Ground | None:
@@ -170,8 +186,10 @@ class DecisionCycle:
         nothing = np.full(count, -np.inf)
         self._ground = _Ground(
             columns={name: np.zeros(rows) for name in names},
+            work={name: np.zeros(rows) for name in ("up_w", "lasting_w", "steepness", "nothing_w")},
             site_index=index,
             first=np.flatnonzero(np.diff(index, prepend=-1)),
+            topics=tuple(signal_topic(ZoneId(f"{NOBODY}-{site}")) for site in np.unique(index)),
             price=dice.uniform(5.0, 40.0, rows),
             prices=dice.uniform(2.0, 30.0, (len(SHARES), rows)),
             delivery=dice.uniform(0.85, 1.0, (len(SHARES), rows)),
@@ -189,8 +207,8 @@ class DecisionCycle:
     ) -> tuple[FleetColumns, tuple[Product, ...]]:
         fleet = FleetColumns(
             price_jpy_per_kwh=ground.price,
-            steepness_jpy_per_kwh_w=10.0 / np.maximum(ground.columns["power_w_max"], 1.0),
-            power_w_min=np.zeros(len(up_w)),
+            steepness_jpy_per_kwh_w=ground.work["steepness"],
+            power_w_min=ground.work["nothing_w"],
             power_w_max=up_w,
         )
         required_w = LOAD * float(up_w.sum())
@@ -205,11 +223,10 @@ class DecisionCycle:
         self, ground: _Ground, up_w: FloatArray
     ) -> tuple[FleetColumns, tuple[Product, ...]]:
         shape = ground.prices.shape
-        steepness = 10.0 / np.maximum(ground.columns["power_w_max"], 1.0)
         fleet = FleetColumns(
             price_jpy_per_kwh=ground.prices,
-            steepness_jpy_per_kwh_w=np.broadcast_to(steepness, shape),
-            power_w_min=np.zeros(shape),
+            steepness_jpy_per_kwh_w=np.broadcast_to(ground.work["steepness"], shape),
+            power_w_min=np.broadcast_to(ground.work["nothing_w"], shape),
             power_w_max=np.broadcast_to(up_w, shape),
             delivery=ground.delivery,
             headroom_w_up=up_w,
@@ -244,16 +261,17 @@ class DecisionCycle:
             )
         )
 
-    def _setpoints(self, ground: _Ground, allocation: Allocation) -> list[bytes]:
+    def _setpoints(self, ground: _Ground, allocation: Allocation) -> list[tuple[str, bytes]]:
         """One message a site: version, number, and the sum of its products by resource, W."""
         self._number += 1
         block = np.ascontiguousarray(allocation.power_w.sum(axis=0), dtype="<f4").tobytes()
-        ends = [*ground.first[1:].tolist(), len(ground.site_index)]
-        pack = msgpack.Packer().pack
+        starts = (4 * ground.first).tolist()
+        ends = [*starts[1:], len(block)]
+        heads = {  # what comes before the powers, by how many bytes of them there are
+            size: bytes(msgpack.packb([VERSION, self._number, bytes(size)])[:-size])
+            for size in {end - first for first, end in zip(starts, ends, strict=True)}
+        }
         return [
-            pack([VERSION, self._number, block[4 * first : 4 * end]])
-            for first, end in zip(ground.first.tolist(), ends, strict=True)
+            (topic, heads[end - first] + block[first:end])
+            for topic, first, end in zip(ground.topics, starts, ends, strict=True)
         ]
-
-
-_NOWHERE: Final = signal_topic(ZoneId("cycle-of-nobody-by-site"))

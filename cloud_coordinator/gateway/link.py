@@ -200,9 +200,16 @@ class LinkGateway:
                 break
 
     async def flush(self) -> None:
-        """Make what was taken durable, so that the next acknowledgement says so."""
+        """Make what was taken durable, so that the next acknowledgement says so.
+
+        If it is cancelled it ends with its thread: nobody may open the store before.
+        """
+        writing = asyncio.ensure_future(asyncio.to_thread(self._ports.telemetry.flush))
         try:
-            await asyncio.to_thread(self._ports.telemetry.flush)
+            await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            await asyncio.wait([writing])
+            raise
         except StoreError as error:
             self.refusals.notice(None, "store.failed", str(error))
             _log.error("history.unflushed", cause=str(error))

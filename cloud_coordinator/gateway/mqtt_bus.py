@@ -10,7 +10,7 @@ import contextlib
 import threading
 import uuid
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
@@ -123,6 +123,10 @@ class MqttBus:
             return False
         self.statistics.sent += 1
         return True
+
+    def publish_many(self, messages: Sequence[tuple[str, bytes]]) -> int:
+        """Hand over many messages, (topic, payload), at once; how many were not dropped."""
+        return sum(self.publish(topic, payload) for topic, payload in messages)
 
     async def subscribe(self, pattern: str, callback: MessageCallback) -> None:
         """Call ``callback`` for each message that matches; in force when this returns."""

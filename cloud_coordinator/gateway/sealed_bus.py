@@ -9,7 +9,7 @@ and offers must bear the seal of their gateway's own key. Made by main when ther
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
@@ -93,12 +93,13 @@ class SealedBus:
 
     def publish(self, topic: str, payload: bytes) -> bool:
         """Seal what gives orders and hand it to the bus."""
-        address = self._address(topic)
-        if address.kind in _DOWNWARD or self._acknowledges(topic, address):
-            payload = self._seal(address, payload)
-            if address.kind is TopicKind.OBLIGATION:
-                self._tap(address, payload)
-        return self._bus.publish(topic, payload)
+        return self._bus.publish(topic, self._sealed(topic, payload))
+
+    def publish_many(self, messages: Sequence[tuple[str, bytes]]) -> int:
+        """Seal what gives orders of many messages and hand them to the bus at once."""
+        return self._bus.publish_many(
+            [(topic, self._sealed(topic, payload)) for topic, payload in messages]
+        )
 
     async def subscribe(self, pattern: str, callback: MessageCallback) -> None:
         """Call ``callback`` for each message that matches and, where it must, bears a seal."""
@@ -112,6 +113,16 @@ class SealedBus:
     async def close(self) -> None:
         """Send what waits and disconnect."""
         await self._bus.close()
+
+    def _sealed(self, topic: str, payload: bytes) -> bytes:
+        """Seal a message that gives orders; any other stays as it is."""
+        address = self._address(topic)
+        if address.kind not in _DOWNWARD and not self._acknowledges(topic, address):
+            return payload
+        payload = self._seal(address, payload)
+        if address.kind is TopicKind.OBLIGATION:
+            self._tap(address, payload)
+        return payload
 
     def _acknowledges(self, topic: str, address: Address) -> bool:
         if address.kind is not TopicKind.ACKNOWLEDGEMENT:

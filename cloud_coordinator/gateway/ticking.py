@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 import structlog
 
+from cloud_coordinator.gateway.collecting import Garbage
 from protocols.vocabulary.errors import StoreError
 from protocols.vocabulary.intervals import Clock
 
@@ -38,20 +39,23 @@ class Pulse(Protocol):
 
 async def tick_forever(coordinator: Ticking, clock: Clock, pulse: Pulse) -> None:
     """Tick at the same part of each second; a store that fails is told and tried again."""
-    while True:
-        await _until(WATCH_PHASE_S, clock)
-        try:
-            coordinator.watch()
-        except StoreError as error:
-            _log.error("store.failed", cause=str(error))
-        await _until(TICK_PHASE_S, clock)
-        try:
-            coordinator.tick()
-        except StoreError as error:
-            pulse.ticked(store_up=False)
-            _log.error("store.failed", cause=str(error))
-        else:
-            pulse.ticked(store_up=True)
+    with Garbage(clock) as garbage:
+        while True:
+            await _until(WATCH_PHASE_S, clock)
+            try:
+                coordinator.watch()
+            except StoreError as error:
+                _log.error("store.failed", cause=str(error))
+            await _until(TICK_PHASE_S, clock)
+            try:
+                coordinator.tick()
+            except StoreError as error:
+                pulse.ticked(store_up=False)
+                _log.error("store.failed", cause=str(error))
+            else:
+                pulse.ticked(store_up=True)
+            await asyncio.sleep(0)
+            garbage.collect()
 
 
 async def _until(phase_s: float, clock: Clock) -> None:

@@ -25,10 +25,14 @@ class Venue(enum.Enum):
 
 
 class Source(enum.Enum):
-    """What a bid is delivered from: each is a list of its own in the market."""
+    """What a bid is delivered from: each is a list of its own in the market.
+
+    PV is only ever sold as energy, as it comes; the capacity ledger knows nothing of it.
+    """
 
     STORAGE = "storage"
     LOAD = "load"
+    PV = "pv"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

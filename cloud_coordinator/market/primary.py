@@ -9,10 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from cloud_coordinator.market.areas import Area
 from cloud_coordinator.market.product import LineKind, ProductRule
 from protocols.vocabulary.arrays import FloatArray
 from protocols.vocabulary.calendar import SLOT_S
+from protocols.vocabulary.commitment import Droop
 from protocols.vocabulary.droop import (
+    DROOP_MAX,
     NormalVerdict,
     Owing,
     Trace,
@@ -116,6 +119,15 @@ def judge_primary(
             )
         )
     return tuple(found)
+
+
+def owing_of(area: Area, award_w: float) -> Owing:
+    """Return the law of primary in an area: all of the award is due at the abnormal deviation."""
+    rated_w = award_w * DROOP_MAX * area.nominal_hz / area.abnormal_hz
+    droop = Droop(
+        nominal_hz=area.nominal_hz, droop=DROOP_MAX, dead_band_hz=area.dead_band_hz, delay_s=2.0
+    )
+    return Owing(droop=droop, rated_w=rated_w, award_w=award_w, threshold_hz=area.abnormal_hz)
 
 
 def _low(record: FrequencyRecord, owing: Owing) -> npt.NDArray[np.bool_]:

@@ -7,12 +7,11 @@ of the same award changes nothing; a different one under the same id is refused.
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, Protocol
 
-from cloud_coordinator.allocation.capacity import CapacityOffer, bounds
 from cloud_coordinator.allocation.dependable_capacity import (
     Assurance,
     allocate_capacity_dependably,
@@ -22,16 +21,24 @@ from cloud_coordinator.fleet.moment import Moment
 from cloud_coordinator.market.rules import STEERING_RULE_SET, RuleBook
 from cloud_coordinator.services.assurance import AssurancePolicy
 from cloud_coordinator.services.book import AwardBook
-from cloud_coordinator.services.committing import certificates, committed
+from cloud_coordinator.services.candidates import Candidates, Found, Law
+from cloud_coordinator.services.committing import by_droop, certificates, committed
 from cloud_coordinator.services.errors import ConflictError, RejectedError
-from cloud_coordinator.services.ports import CertificateStore, Downlink, OfferStore, SiteStore
+from cloud_coordinator.services.fitting import on_minutes
+from cloud_coordinator.services.ports import (
+    CertificateStore,
+    Downlink,
+    EventStore,
+    OfferStore,
+    SiteStore,
+)
+from cloud_coordinator.services.products import MANNERS, at_once
 from cloud_coordinator.services.records import (
     AwardRecord,
     AwardTerms,
     CertificateRecord,
     OfferRequest,
 )
-from protocols.link.messages import Offer
 from protocols.vocabulary.arrays import column
 from protocols.vocabulary.calendar import market_day
 from protocols.vocabulary.errors import ConfigError
@@ -53,8 +60,6 @@ COMMIT_LEAD_S: Final = 9.0
 """It waits no longer than to this long before its start, so that commitments arrive in time;
 sharing it among thousands of sites takes seconds, beside what else goes on."""
 ASK_AGAIN_S: Final = 3.0
-DISPATCHED: Final = frozenset({Service.SECONDARY_1})
-"""Products that dispatch serves; the others have rules, but nobody follows their commands yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +123,7 @@ class AwardingPorts:
 
     offers: OfferStore
     sites: SiteStore
+    events: EventStore
     certificates: CertificateStore
     downlink: Downlink
     apart: Apart
@@ -128,19 +134,24 @@ class _Question:
     """An award to be shared, with all that its answer depends on."""
 
     award: AwardRecord
-    candidates: Sequence[CapacityOffer]
-    offers: Sequence[Offer]
+    found: Found
+    laws: dict[SiteId, Law] | None
     assurance: Assurance
     at: datetime
 
     def answered(self) -> Shared:
         """Allocate with the margin that keeps the award, and certify it."""
         award, wanted = self.award, self.assurance.probability
+        downward = MANNERS[award.obligation.service].downward
         found = allocate_capacity_dependably(
-            self.candidates, self.assurance, up_w=award.award_w, down_w=award.award_w
+            self.found.bounds,
+            self.assurance,
+            up_w=award.award_w,
+            down_w=award.award_w if downward else 0.0,
         )
+        agreed = committed(award, found, self.found.offers, wanted=wanted)
         return (
-            committed(award, found, self.offers, wanted=wanted),
+            agreed if self.laws is None else by_droop(agreed, self.laws),
             certificates(award, found, wanted=wanted, at=self.at),
         )
 
@@ -172,6 +183,7 @@ class Awarding:
         policy: AssurancePolicy,
     ) -> None:
         self._policy = policy
+        self._candidates = Candidates(book, rules=rules, stores=ports, answers=policy.answers)
         self._book = book
         self._fleet = fleet
         self._rules = rules
@@ -235,24 +247,34 @@ class Awarding:
                     self._allocated.append(done)
 
     def _check(self, request: AwardRequest, now: Moment) -> None:
-        start, end = request.interval.start, request.interval.end
+        start = request.interval.start
         if start < now.at - timedelta(seconds=START_TOLERANCE_S):
             raise RejectedError(f"start: {start.isoformat()} is in the past")
         if request.zone not in set(self._fleet.snapshot(now).zones):
             raise RejectedError(f"zone: {request.zone!r} has no site")
-        if request.service not in DISPATCHED:
-            raise RejectedError(f"service: {request.service.value} is not dispatched here")
+        if refusal := self._candidates.refusal(request.service, request.zone):
+            raise RejectedError(f"service: {refusal}")
         try:
             self._rules.rule(STEERING_RULE_SET, request.service, market_day(start))
             self._rules.settling(request.service, market_day(start))
         except ConfigError as error:
             raise RejectedError(f"service: {error}") from error
         for other in self._book.open_in(request.zone):
-            if other.obligation.interval.overlaps(Interval(start=start, end=end)):
-                raise ConflictError(
-                    f"zone {request.zone!r} already has obligation "
-                    f"{other.obligation.obligation_id!r} in that time"
-                )
+            if other.obligation.interval.overlaps(request.interval):
+                self._check_beside(request, other.obligation)
+
+    def _check_beside(self, request: AwardRequest, other: Obligation) -> None:
+        """Refuse what cannot be owed beside another award of the zone."""
+        if not at_once(request.service, other.service):
+            raise ConflictError(
+                f"zone {request.zone!r} already has obligation {other.obligation_id!r} "
+                f"({other.service.value}) in that time, {request.service.value} cannot be beside it"
+            )
+        if not (on_minutes(request.interval) and on_minutes(other.interval)):
+            raise RejectedError(
+                f"start, end: awards at the same time ({other.obligation_id!r} is one) "
+                "begin and end on whole minutes"
+            )
 
     def _try(self, award: AwardRecord, now: Moment) -> AwardRecord | None:
         obligation_id = award.obligation.obligation_id
@@ -274,37 +296,28 @@ class Awarding:
     def _question(self, award: AwardRecord, now: Moment) -> _Question | None:
         """Ask for missing offers; if the award need not wait for more, put the question."""
         interval = award.obligation.interval
-        live = self._fleet.snapshot(now).live_in(award.zone)
-        offers = self._covering(award, live)
+        live = self._candidates.able(
+            award.obligation.service, self._fleet.snapshot(now).live_in(award.zone)
+        )
+        offers = self._candidates.covering(award, live)
         missing = frozenset(live) - {offer.curve.site_id for offer in offers}
         asked = self._ask(award, missing, now)
         waited = now.wall_s - asked.first_at_s >= OFFER_WAIT_S
         near = now.wall_s >= interval.start.timestamp() - COMMIT_LEAD_S
         if not offers or (missing and not waited and not near):
             return None
-        candidates = self._candidates(award, offers)
-        reach_w = math.fsum(max(one.up.power_w, 0.0) for one in candidates)
+        found = self._candidates.of(award, offers)
+        reach_w = math.fsum(max(one.up.power_w, 0.0) for one in found.bounds)
         if reach_w < award.award_w and now.at < interval.start:
             return None
         records = {site.site_id: site for site in self._ports.sites.sites()}
         return _Question(
             award=award,
-            candidates=candidates,
-            offers=offers,
-            assurance=self._policy.of([one.site_id for one in candidates], records),
+            found=found,
+            laws=self._candidates.laws(award, found.tested),
+            assurance=self._policy.of([one.site_id for one in found.bounds], records),
             at=now.at,
         )
-
-    def _covering(self, award: AwardRecord, live: Sequence[SiteId]) -> list[Offer]:
-        interval = award.obligation.interval
-        found = self._ports.offers.offers(live, service=award.obligation.service, interval=interval)
-        return [
-            offer
-            for offer in found
-            if _covers(offer.curve.interval, interval)
-            and _covers(offer.envelope.interval, interval)
-            and _covers(offer.baseline.interval, interval)
-        ]
 
     def _ask(self, award: AwardRecord, missing: frozenset[SiteId], now: Moment) -> _Asked:
         """Ask sites without an offer, at once and then every few seconds."""
@@ -324,31 +337,6 @@ class Awarding:
         if again:
             asked.last_at_s = now.wall_s
         return asked
-
-    def _candidates(self, award: AwardRecord, offers: Sequence[Offer]) -> list[CapacityOffer]:
-        """Bound each offer by what the site can and what it was found to deliver, by site."""
-        obligation = award.obligation
-        day = market_day(obligation.interval.start)
-        rule = self._rules.rule(award.terms.rule_set_id, obligation.service, day)
-        candidates = []
-        ordered = sorted(offers, key=lambda offer: offer.curve.site_id)
-        gain, delay_s = self._policy.answers.answers([one.curve.site_id for one in ordered])
-        for row, offer in enumerate(ordered):
-            response_s = max(rule.response_s - float(delay_s[row]), 0.0)
-            up, down = (
-                replace(bound, power_w=float(gain[row]) * bound.power_w)
-                for bound in bounds(
-                    offer.curve, offer.envelope, obligation.interval, response_s=response_s
-                )
-            )
-            candidates.append(
-                CapacityOffer(site_id=offer.curve.site_id, curve=offer.curve, up=up, down=down)
-            )
-        return candidates
-
-
-def _covers(outer: Interval, inner: Interval) -> bool:
-    return outer.start <= inner.start and outer.end >= inner.end
 
 
 def _parent(request: AwardRequest) -> Obligation:

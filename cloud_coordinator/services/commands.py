@@ -8,18 +8,22 @@ from typing import Final
 
 from cloud_coordinator.fleet.moment import Moment
 from cloud_coordinator.market.bands import CommandStep
+from cloud_coordinator.market.product import LineKind
+from cloud_coordinator.market.rules import RuleBook
 from cloud_coordinator.services.book import AwardBook
 from cloud_coordinator.services.errors import ConflictError, RejectedError
 from cloud_coordinator.services.ports import CommandStore
-from cloud_coordinator.services.records import TsoCommand
-from protocols.vocabulary.calendar import Slot, slots_of
+from cloud_coordinator.services.products import MANNERS, follows_frequency
+from cloud_coordinator.services.records import AwardRecord, TsoCommand
+from protocols.vocabulary.calendar import Slot, market_day, slots_of
 from protocols.vocabulary.identifiers import ObligationId
 from protocols.vocabulary.intervals import Interval
 
 AHEAD_TOLERANCE_S: Final = 5.0
 """How far ahead of our clock a command may be issued."""
 BEFORE_START_S: Final = 60.0
-"""How long before the start of the award its first command may be issued."""
+"""How long before the start of the award its first command may be issued; where commands come on
+the simple line, a response time earlier, for there they come so long before their target."""
 
 
 class Taken(enum.Enum):
@@ -41,11 +45,16 @@ class CommandBook:
         The awards they belong to.
     store : CommandStore
         Written before a command counts.
+    rules : RuleBook or None
+        For response times; None knows none.
     """
 
-    def __init__(self, book: AwardBook, store: CommandStore) -> None:
+    def __init__(
+        self, book: AwardBook, store: CommandStore, *, rules: RuleBook | None = None
+    ) -> None:
         self._book = book
         self._store = store
+        self._rules = rules
         self._commands: dict[ObligationId, list[TsoCommand]] = {}
 
     def take(
@@ -57,7 +66,7 @@ class CommandBook:
         now: Moment,
         source: str = "",
     ) -> tuple[TsoCommand, Taken]:
-        """Take a command, clipped to plus or minus the award.
+        """Take a command, clipped to plus or minus the award, or to 0 and the award.
 
         Parameters
         ----------
@@ -87,18 +96,23 @@ class CommandBook:
             If the same instant already holds a different power.
         """
         award = self._book.get(obligation_id)
-        interval = award.obligation.interval
+        interval, service = award.obligation.interval, award.obligation.service
+        if follows_frequency(service):
+            raise RejectedError(f"service: {service.value} follows the frequency, not commands")
         if not math.isfinite(power_w):
             raise RejectedError("power_w: must be a number of W")
         if issued_at > now.at + timedelta(seconds=AHEAD_TOLERANCE_S):
             raise RejectedError(f"issued_at: {issued_at.isoformat()} is in the future")
-        if not interval.start - timedelta(seconds=BEFORE_START_S) <= issued_at < interval.end:
+        ahead = timedelta(seconds=BEFORE_START_S + self._response_s(award))
+        if not interval.start - ahead <= issued_at < interval.end:
             raise RejectedError(f"issued_at: {issued_at.isoformat()} is outside the award")
+        manner = MANNERS.get(service)
+        least_w = 0.0 if manner is not None and not manner.downward else -award.award_w
         command = TsoCommand(
             obligation_id=obligation_id,
             issued_at=issued_at,
             power_w=power_w,
-            clipped_w=min(max(power_w, -award.award_w), award.award_w),
+            clipped_w=min(max(power_w, least_w), award.award_w),
             received_at=now.at,
             source=source,
         )
@@ -146,9 +160,18 @@ class CommandBook:
         return frozenset(
             slot
             for command, end in zip(known, ends, strict=True)
-            if abs(command.power_w) > abs(command.clipped_w) and command.issued_at < end
+            if command.power_w != command.clipped_w and command.issued_at < end
             for slot in slots_of(Interval(start=command.issued_at, end=end))
         )
+
+    def _response_s(self, award: AwardRecord) -> float:
+        """How long before its target a command of the award comes on the simple line, s."""
+        if self._rules is None:
+            return 0.0
+        obligation = award.obligation
+        day = market_day(obligation.interval.start)
+        rule = self._rules.rule(award.terms.rule_set_id, obligation.service, day)
+        return float(rule.response_s) if LineKind.SIMPLE in rule.lines else 0.0
 
     def _known(self, obligation_id: ObligationId) -> list[TsoCommand]:
         known = self._commands.get(obligation_id)

@@ -5,7 +5,7 @@ Pure. Called by awarding.
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -15,6 +15,7 @@ from cloud_coordinator.allocation.certificate import certify, to_data
 from cloud_coordinator.allocation.dependable_capacity import Assured, DependableCapacity
 from cloud_coordinator.allocation.reliability import Promise, SharedOutage
 from cloud_coordinator.services.book import child_id
+from cloud_coordinator.services.candidates import Law
 from cloud_coordinator.services.records import (
     AllocationRecord,
     AssuredRecord,
@@ -85,6 +86,37 @@ def committed(
         obligation=replace(parent, state=ObligationState.ACCEPTED),
         allocation=_record(found, wanted),
         commitments=tuple(commitments),
+    )
+
+
+def by_droop(award: AwardRecord, laws: Mapping[SiteId, Law]) -> AwardRecord:
+    """Let sites follow the frequency instead of a signal.
+
+    Parameters
+    ----------
+    award : AwardRecord
+        Just allocated.
+    laws : mapping of SiteId to Law
+        Of each of its sites.
+
+    Returns
+    -------
+    AwardRecord
+        Sites without a part of it owe nothing: nobody could call them to stand in.
+    """
+    return replace(
+        award,
+        commitments=tuple(
+            replace(
+                one,
+                hold=HoldRule.FOLLOW_DROOP,
+                droop=laws[SiteId(one.obligation.target)].droop(
+                    float(one.obligation.power_w.max())
+                ),
+            )
+            for one in award.commitments
+            if one.obligation.power_w.max() > 0.0
+        ),
     )
 
 

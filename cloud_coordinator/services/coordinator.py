@@ -178,7 +178,7 @@ class Coordinator:
         self.fleet = Fleet()
         self.epoch = stores.epochs.next_epoch(MARKET_LEASE)
         book = AwardBook(stores.obligations)
-        books = Books(awards=book, commands=CommandBook(book, stores.commands))
+        books = Books(awards=book, commands=CommandBook(book, stores.commands, rules=conduct.rules))
         self.memory = Memory(stores.learning)
         self.learning = learning_of(book, stores.learning, memory=self.memory, clock=clock)
         self.awarding = Awarding(
@@ -188,6 +188,7 @@ class Coordinator:
             ports=AwardingPorts(
                 offers=stores.offers,
                 sites=stores.sites,
+                events=stores.events,
                 certificates=stores.certificates,
                 downlink=downlink,
                 apart=conduct.apart,

@@ -1,11 +1,11 @@
 """Delivery: one award while it is dispatched: who follows, and which multiplier calls them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
-from cloud_coordinator.allocation.curves import AggregateCurve, CurveTable, aggregate
+from cloud_coordinator.allocation.curves import AggregateCurve, CurveTable, aggregate, shares
 from cloud_coordinator.allocation.dispatch import Call, dispatch
 from cloud_coordinator.fleet.fleet import Fleet
 from cloud_coordinator.fleet.moment import Moment
@@ -24,6 +24,7 @@ from cloud_coordinator.services.straying import Straying
 from cloud_coordinator.services.tracking import Mask, Rows, Tracking
 from protocols.vocabulary.arrays import FloatArray, IntArray
 from protocols.vocabulary.identifiers import SiteId
+from protocols.vocabulary.offer import NO_CURVE
 
 CORRECTION_LIMIT: Final = 0.5
 """The integral action stays within this part of the award."""
@@ -51,6 +52,33 @@ class Outcome:
     held_w: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """What else the sites of an award owe now, shape (n,) each, by commitment.
+
+    Attributes
+    ----------
+    shared : ndarray of bool
+        Whether the site follows commands of another award too: its meter shows both, and so
+        does the share it tells.
+    droop : ndarray of bool
+        Whether its devices answer the frequency too. What they add is not known here within the
+        second, so such a site is called by its curve alone and its meter corrects nothing.
+    untold : ndarray of bool
+        Whether the curve version it tells is that of another award.
+    """
+
+    shared: Mask
+    droop: Mask
+    untold: Mask
+
+    @classmethod
+    def nothing(cls, n: int) -> "Beside":
+        """Of an award that is alone."""
+        no = np.zeros(n, dtype=np.bool_)
+        return cls(shared=no, droop=no, untold=no)
+
+
 class Delivery:
     """State of one award's dispatch.
 
@@ -76,7 +104,15 @@ class Delivery:
         self._key = b""
         self._curve = AggregateCurve(multipliers=np.empty(0), power_w=np.empty(0))
 
-    def decide(self, award: AwardRecord, fleet: Fleet, *, command_w: float, now: Moment) -> Outcome:
+    def decide(
+        self,
+        award: AwardRecord,
+        fleet: Fleet,
+        *,
+        command_w: float,
+        now: Moment,
+        beside: Beside | None = None,
+    ) -> Outcome:
         """Find the multiplier for a command.
 
         Parameters
@@ -89,14 +125,17 @@ class Delivery:
             What is owed, W.
         now : Moment
             The present.
+        beside : Beside or None
+            What else the sites owe; None: nothing.
         """
+        beside = beside or Beside.nothing(len(self.sites))
         indices = self.fleet_rows(fleet)
         snapshot = fleet.snapshot(now)
-        rows = _latest(snapshot, indices)
+        rows = self._own(_latest(snapshot, indices), beside)
         self.tracking.observe(rows)
         accepted = accepted_mask(award.commitments)
         self.straying.observe(rows, accepted)
-        self.tracking.forget(self.straying.strayed)
+        self.tracking.forget(self.straying.strayed | beside.droop)
         lenient = now.wall_s < self._start_s + ECHO_S
         membership = classify(
             accepted,
@@ -105,7 +144,7 @@ class Delivery:
                 live=snapshot.condition[indices] == LinkCondition.LIVE,
                 greeted=snapshot.greeted_age_s[indices] < GREETED_S,
                 required_id=0 if lenient else self.tracking.signals.sent_by(now.wall_s - ECHO_S),
-                unmoved=self.tracking.unmoved,
+                unmoved=self.tracking.unmoved & ~beside.droop,
                 suspect=overdue(snapshot.receipt_age_s[indices], accepted & rows.heard),
                 strayed=self.straying.strayed,
                 age_s=(now.monotonic_ns - self._began_ns) / 1e9,
@@ -147,6 +186,23 @@ class Delivery:
                 for site, index in zip(self.sites, found, strict=True)
             ],
             dtype=np.int64,
+        )
+
+    def _own(self, rows: Rows, beside: Beside) -> Rows:
+        """Take what the sites owe and deliver for other awards out of their rows."""
+        if not (beside.shared.any() or beside.untold.any()):
+            return rows
+        multiplier = self.tracking.signals.multipliers(rows.signal_id)
+        known = np.isfinite(multiplier)
+        own_w = shares(self.tracking.table, np.where(known, multiplier, 0.0))
+        own_w = np.where(known, own_w, np.nan)
+        own_w = np.where(rows.second >= self._start_s, own_w, 0.0)
+        others_w = np.where(beside.shared, rows.share_w - own_w, 0.0)
+        return replace(
+            rows,
+            meter_w=rows.meter_w - others_w,
+            share_w=np.where(beside.shared, own_w, rows.share_w),
+            curve_version=np.where(beside.untold, NO_CURVE, rows.curve_version),
         )
 
     def _sum_of(self, chosen: Mask) -> AggregateCurve:

@@ -1,6 +1,7 @@
 """Dispatching: commands become one broadcast signal per zone, every second.
 
-The multiplier is the exact root of the summed curves of the sites that follow, for the
+It carries a multiplier for each product that is called; awards that follow the frequency need
+none. A multiplier is the exact root of the summed curves of the sites that follow, for the
 command, less what sites that cannot hear us are known to hold, less the lasting error at the
 meters. Everything it needs after a restart is in the store. Called by the tick of ``main``
 and by ``web`` for each command.
@@ -11,18 +12,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+import numpy as np
+
 from cloud_coordinator.fleet.fleet import Fleet
 from cloud_coordinator.fleet.moment import Moment
 from cloud_coordinator.services.book import AwardBook
 from cloud_coordinator.services.commands import CommandBook, Taken
-from cloud_coordinator.services.delivery import Delivery, Outcome
+from cloud_coordinator.services.delivery import Beside, Delivery, Outcome
 from cloud_coordinator.services.ports import DispatchStore, Downlink
+from cloud_coordinator.services.products import follows_frequency
 from cloud_coordinator.services.records import AwardRecord, DispatchRecord, TsoCommand
 from cloud_coordinator.services.straying import Strayed
 from cloud_coordinator.services.tracking import SIGNALS_KEPT
-from protocols.vocabulary.identifiers import ObligationId, SignalId, ZoneId
+from protocols.vocabulary.identifiers import ObligationId, SignalId, SiteId, ZoneId
 from protocols.vocabulary.intervals import Interval
-from protocols.vocabulary.obligation import ObligationState
+from protocols.vocabulary.obligation import ObligationState, Service
 from protocols.vocabulary.offer import DispatchSignal
 
 SIGNAL_VALID_S: Final = 5.0
@@ -48,6 +52,34 @@ class Books:
 
     awards: AwardBook
     commands: CommandBook
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Decided:
+    """What was decided for one award."""
+
+    award: AwardRecord
+    outcome: Outcome
+    command_w: float
+
+    def record(self, signal: DispatchSignal, *, sent_at: datetime) -> DispatchRecord:
+        """Write down the signal and its reasons."""
+        obligation, members = self.award.obligation, self.outcome.membership
+        return DispatchRecord(
+            obligation_id=obligation.obligation_id,
+            zone=self.award.zone,
+            service=obligation.service,
+            signal_id=signal.signal_id,
+            epoch=signal.epoch,
+            sent_at=sent_at,
+            multiplier=self.outcome.call.multiplier,
+            command_w=self.command_w,
+            correction_w=self.outcome.correction_w,
+            held_w=self.outcome.held_w,
+            shortfall_w=self.outcome.call.shortfall_w,
+            following=int(members.following.sum()),
+            held=int(members.held.sum() + members.unmoved.sum()),
+        )
 
 
 class Dispatching:
@@ -101,7 +133,7 @@ class Dispatching:
             obligation_id, issued_at=issued_at, power_w=power_w, now=now, source=source
         )
         if taken is Taken.ACCEPTED:
-            self._dispatch(self._books.awards.get(obligation_id), now)
+            self._again(self._books.awards.get(obligation_id).zone, now)
         return command, taken
 
     def last_command(self, obligation_id: ObligationId) -> TsoCommand | None:
@@ -117,8 +149,15 @@ class Dispatching:
             Awards that began or ended.
         """
         moved = self._books.awards.advance(now)
+        running: dict[ZoneId, list[AwardRecord]] = {}
         for award in self._books.awards.all():
-            self._dispatch(award, now)
+            if _is_running(award, now):
+                running.setdefault(award.zone, []).append(award)
+        ongoing = {one.obligation.obligation_id for some in running.values() for one in some}
+        for key in [key for key in self._deliveries if key not in ongoing]:
+            del self._deliveries[key]
+        for zone, awards in running.items():
+            self._dispatch(zone, awards, now)
         return moved
 
     def signal_of(self, zone: ZoneId, now: Moment) -> DispatchSignal | None:
@@ -147,27 +186,40 @@ class Dispatching:
         for key, delivery in list(self._deliveries.items()):
             record, award = self._records.get(key), self._books.awards.get(key)
             if record is not None and delivery.has_new_silence(award, self._fleet, now):
-                self._dispatch(award, now)
+                self._again(award.zone, now)
 
-    def _dispatch(self, award: AwardRecord, now: Moment) -> None:
-        obligation = award.obligation
-        begins = obligation.interval.start - timedelta(seconds=LEAD_S)
-        running = obligation.state in {ObligationState.ACCEPTED, ObligationState.ACTIVE}
-        if not (running and award.commitments and begins <= now.at < obligation.interval.end):
-            self._deliveries.pop(obligation.obligation_id, None)
-            return
+    def _again(self, zone: ZoneId, now: Moment) -> None:
+        """Send the signal of a zone between two ticks."""
+        running = [one for one in self._books.awards.open_in(zone) if _is_running(one, now)]
+        self._dispatch(zone, running, now)
+
+    def _dispatch(self, zone: ZoneId, running: Sequence[AwardRecord], now: Moment) -> None:
+        """Decide the awards of a zone, and send one signal that calls them all."""
         if self._held:
             return
-        delivery = self._delivery(award, now)
-        command_w = self._books.commands.in_force_w(
-            obligation.obligation_id, max(now.at, obligation.interval.start)
-        )
-        outcome = delivery.decide(award, self._fleet, command_w=command_w, now=now)
-        self._send(award, outcome, command_w=command_w, now=now)
-        for commitment in delivery.straying.messages(outcome.call.multiplier, now.wall_s):
-            self._ports.downlink.send_commitment(commitment)
-        key = obligation.obligation_id
-        self._strayed += [(key, note) for note in delivery.straying.take_notes()]
+        called = _called(running, now)
+        decided = []
+        for award in called:
+            delivery = self._delivery(award, now)
+            command_w = self._books.commands.in_force_w(
+                award.obligation.obligation_id, max(now.at, award.obligation.interval.start)
+            )
+            outcome = delivery.decide(
+                award,
+                self._fleet,
+                command_w=command_w,
+                now=now,
+                beside=beside_of(award, running, delivery.sites, at=now.at),
+            )
+            decided.append(_Decided(award=award, outcome=outcome, command_w=command_w))
+        if decided:
+            self._send(zone, decided, now)
+        for one in decided:
+            key = one.award.obligation.obligation_id
+            straying = self._deliveries[key].straying
+            for commitment in straying.messages(one.outcome.call.multiplier, now.wall_s):
+                self._ports.downlink.send_commitment(commitment)
+            self._strayed += [(key, note) for note in straying.take_notes()]
 
     def _delivery(self, award: AwardRecord, now: Moment) -> Delivery:
         key = award.obligation.obligation_id
@@ -181,38 +233,90 @@ class Dispatching:
             self._deliveries[key] = delivery
         return self._deliveries[key]
 
-    def _send(self, award: AwardRecord, outcome: Outcome, *, command_w: float, now: Moment) -> None:
+    def _send(self, zone: ZoneId, decided: Sequence[_Decided], now: Moment) -> None:
         """Broadcast a numbered signal, remember it and write it down."""
-        obligation, call, members = award.obligation, outcome.call, outcome.membership
         self._last_id += 1
         signal = DispatchSignal(
-            zone=award.zone,
+            zone=zone,
             signal_id=SignalId(self._last_id),
             epoch=self._epoch,
             interval=Interval(
                 start=now.at - timedelta(seconds=SIGNAL_EARLY_S),
                 end=now.at + timedelta(seconds=SIGNAL_VALID_S),
             ),
-            multipliers={obligation.service: call.multiplier},
+            multipliers={
+                one.award.obligation.service: one.outcome.call.multiplier for one in decided
+            },
         )
-        record = DispatchRecord(
-            obligation_id=obligation.obligation_id,
-            zone=award.zone,
-            service=obligation.service,
-            signal_id=signal.signal_id,
-            epoch=self._epoch,
-            sent_at=now.at,
-            multiplier=call.multiplier,
-            command_w=command_w,
-            correction_w=outcome.correction_w,
-            held_w=outcome.held_w,
-            shortfall_w=call.shortfall_w,
-            following=int(members.following.sum()),
-            held=int(members.held.sum() + members.unmoved.sum()),
-        )
-        delivery = self._deliveries[obligation.obligation_id]
-        delivery.tracking.signals.add(self._last_id, call.multiplier, sent_s=now.wall_s)
-        self._records[obligation.obligation_id] = record
-        self._signals[award.zone] = signal
+        records = [one.record(signal, sent_at=now.at) for one in decided]
+        for record in records:
+            tracking = self._deliveries[record.obligation_id].tracking
+            tracking.signals.add(self._last_id, record.multiplier, sent_s=now.wall_s)
+            self._records[record.obligation_id] = record
+        self._signals[zone] = signal
         self._ports.downlink.send_signal(signal)
-        self._ports.history.save_dispatch(record)
+        for record in records:
+            self._ports.history.save_dispatch(record)
+
+
+def _is_running(award: AwardRecord, now: Moment) -> bool:
+    """Whether an award is allocated and runs, or is about to."""
+    obligation = award.obligation
+    begins = obligation.interval.start - timedelta(seconds=LEAD_S)
+    bound = obligation.state in {ObligationState.ACCEPTED, ObligationState.ACTIVE}
+    return bool(bound and award.commitments) and begins <= now.at < obligation.interval.end
+
+
+def _called(running: Sequence[AwardRecord], now: Moment) -> list[AwardRecord]:
+    """Awards that follow commands, one of a product: the next one waits for the end of the last."""
+    chosen: dict[Service, AwardRecord] = {}
+    for award in running:
+        service = award.obligation.service
+        ahead = now.at < award.obligation.interval.start
+        if not follows_frequency(service) and not (ahead and service in chosen):
+            chosen[service] = award
+    return list(chosen.values())
+
+
+def beside_of(
+    award: AwardRecord, running: Sequence[AwardRecord], sites: Sequence[SiteId], *, at: datetime
+) -> Beside | None:
+    """Say what else the sites of an award owe now; None where it is alone.
+
+    Parameters
+    ----------
+    award : AwardRecord
+        The award.
+    running : sequence of AwardRecord
+        All of its zone, itself too.
+    sites : sequence of SiteId
+        Its own, by commitment.
+    at : datetime
+        Now, aware UTC.
+    """
+    own = award.obligation.obligation_id
+    others = [
+        one
+        for one in running
+        if one.obligation.obligation_id != own and one.obligation.interval.contains(at)
+    ]
+    if not others:
+        return None
+    shared, droop, told_before = set[str](), set[str](), set[str]()
+    for one in others:
+        bound = {
+            child.obligation.target
+            for child in one.commitments
+            if child.obligation.state is not ObligationState.REFUSED
+        }
+        if follows_frequency(one.obligation.service):
+            droop |= bound
+            continue
+        shared |= bound
+        if one.obligation.obligation_id < own or not award.obligation.interval.contains(at):
+            told_before |= bound
+    masks = [
+        np.array([site in some for site in sites], dtype=np.bool_)
+        for some in (shared, droop, told_before)
+    ]
+    return Beside(shared=masks[0], droop=masks[1], untold=masks[2])

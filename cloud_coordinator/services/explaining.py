@@ -6,7 +6,7 @@ function of the vocabulary. Called by queries.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -119,8 +119,14 @@ class Explanation:
     observed: Observed
 
 
-def explain(
-    award: AwardRecord, called: Called, stores: QueryStores, *, site_id: SiteId, at: datetime
+def explain(  # noqa: PLR0913  each is a part of the question
+    award: AwardRecord,
+    called: Called,
+    stores: QueryStores,
+    *,
+    site_id: SiteId,
+    at: datetime,
+    others: Sequence[AwardRecord] = (),
 ) -> Explanation:
     """Recompute the share of a site in one second.
 
@@ -136,10 +142,14 @@ def explain(
         Whose share.
     at : datetime
         The second's beginning, aware UTC, whole.
+    others : sequence of AwardRecord
+        Of the same zone and time: what the site owed of them is taken out of what it said and did.
     """
-    commitment = next(c for c in award.commitments if c.obligation.target == site_id)
+    commitment = _part(award, site_id)
+    assert commitment is not None, "the award binds the site"
     obligation_id = award.obligation.obligation_id
     observed = _observed(stores.history, commitment, at)
+    observed = _less(observed, _owed_w(others, stores, site_id=site_id, at=at, observed=observed))
     dispatch = None
     if observed.signal_id != NO_SIGNAL:
         dispatch = stores.dispatches.dispatch_of(obligation_id, observed.signal_id)
@@ -161,6 +171,43 @@ def explain(
         curve_w=curve_w,
         share_w=_inside_envelope(commitment, at, curve_w),
         observed=observed,
+    )
+
+
+def _part(award: AwardRecord, site_id: SiteId) -> Commitment | None:
+    return next((c for c in award.commitments if c.obligation.target == site_id), None)
+
+
+def _owed_w(
+    others: Sequence[AwardRecord],
+    stores: QueryStores,
+    *,
+    site_id: SiteId,
+    at: datetime,
+    observed: Observed,
+) -> float:
+    """Add up what a site owed of other awards by the signal its row echoes, W."""
+    owed_w = 0.0
+    for other in others:
+        part, key = _part(other, site_id), other.obligation.obligation_id
+        if part is None or not other.obligation.interval.contains(at):
+            continue
+        record = stores.dispatches.dispatch_of(key, observed.signal_id)
+        if record is not None:
+            curve_w = share(part.curve, {record.service: record.multiplier})
+            owed_w += _inside_envelope(part, at, curve_w)
+    return owed_w
+
+
+def _less(observed: Observed, owed_w: float) -> Observed:
+    def less(value: float | None) -> float | None:
+        return None if value is None else value - owed_w
+
+    return replace(
+        observed,
+        share_w=less(observed.share_w),
+        delivered_w=less(observed.delivered_w),
+        delivered_next_w=less(observed.delivered_next_w),
     )
 
 

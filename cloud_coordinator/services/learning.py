@@ -22,6 +22,7 @@ from cloud_coordinator.fleet.characteristics import (
     load_priors,
 )
 from cloud_coordinator.services.assurance import AssurancePolicy
+from cloud_coordinator.services.attributing import beside
 from cloud_coordinator.services.book import AwardBook
 from cloud_coordinator.services.evidence import (
     LEAD_S,
@@ -38,6 +39,7 @@ from cloud_coordinator.services.learning_ports import (
     LearningPorts,
     SiteCharacteristics,
 )
+from cloud_coordinator.services.products import follows_frequency
 from cloud_coordinator.services.records import AwardRecord
 from protocols.vocabulary.arrays import FloatArray
 from protocols.vocabulary.commitment import Commitment
@@ -175,7 +177,13 @@ class Learning:
             if award.obligation.state is ObligationState.DONE
             and award.obligation.interval.end <= before
             and award.obligation.obligation_id not in self._closed
+            and self._is_alone(award)
         ]
+
+    def _is_alone(self, award: AwardRecord) -> bool:
+        """Whether the meters showed the answers to this award's calls and nothing else."""
+        calls = not follows_frequency(award.obligation.service)
+        return calls and not beside(award, self._book.all())
 
     def steps(self, award: AwardRecord) -> Iterator[Callable[[], None]]:
         """Give the steps in which an award is learned, each to be done before the next.

@@ -1,5 +1,6 @@
 """LiveView: what a page shows now. Readings carry their age; nothing here decides."""
 
+import math
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from cloud_coordinator.fleet.moment import Moment
 from cloud_coordinator.fleet.snapshot import FleetSnapshot, LinkCondition
 from cloud_coordinator.market.bands import Called, band
 from cloud_coordinator.market.rules import RuleBook
+from cloud_coordinator.services.attributing import beside
 from cloud_coordinator.services.delivery import Delivery
 from cloud_coordinator.services.dispatching import Books, Dispatching
 from cloud_coordinator.services.membership import accepted_mask
@@ -196,12 +198,21 @@ class LiveBoard:
             promised_w=self._books.commands.in_force_w(
                 award.obligation.obligation_id, utc_from_seconds(second)
             ),
-            measured_w=float(delivered_w[reporting].sum()),
+            measured_w=float(delivered_w[reporting].sum()) - self._others_w(award, second),
             booked_w=float(held_w[expected & ~reporting].sum()),
             reporting=int(reporting.sum()),
             expected=int(expected.sum()),
             lower_w=lower_w,
             upper_w=upper_w,
+        )
+
+    def _others_w(self, award: AwardRecord, second: int) -> float:
+        """Power called by other awards of the zone, which the same meters show, W."""
+        at = utc_from_seconds(second)
+        return math.fsum(
+            self._books.commands.in_force_w(one.obligation.obligation_id, at)
+            for one in beside(award, self._books.awards.all())
+            if one.obligation.interval.contains(at)
         )
 
     def _band(self, award: AwardRecord, second: int) -> tuple[float, float]:

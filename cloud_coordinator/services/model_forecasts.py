@@ -11,13 +11,6 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from cloud_coordinator.services.drift import (
-    WATCHED_DAYS,
-    Advice,
-    DayScore,
-    judge,
-    pinball,
-)
 from cloud_coordinator.services.forecasting import (
     QUANTILES,
     PastColumns,
@@ -30,6 +23,13 @@ from models.day_ahead.context import BEFORE_DAYS, context_of, gate_of
 from models.day_ahead.frame import DayFeatures
 from models.day_ahead.history import History, Series
 from models.day_ahead.targets import TARGETS, Target
+from models.drift import (
+    WATCHED_DAYS,
+    Advice,
+    DayScore,
+    judge,
+    pinball,
+)
 from protocols.vocabulary.arrays import FloatArray
 from protocols.vocabulary.calendar import day_slots, jst_moment
 from protocols.vocabulary.errors import ConfigError
@@ -60,8 +60,8 @@ class ModelForecasts:
         Columns of all areas and stations; what is missing is taken as not known.
     models : mapping of Series to sequence of Model
         Newest first; a day is asked of the first that was not made from it or later days, so
-        that a day of the past is never forecast by what has seen it. A series without a model
-        is continued by persistence.
+        that a day of the past is never forecast by what has seen it. A series without such a
+        model is continued by persistence.
     """
 
     def __init__(self, past: PastColumns, models: Mapping[Series, Sequence[Model]]) -> None:
@@ -118,12 +118,15 @@ class ModelForecasts:
         )
 
     def _model(self, series: Series, day: date) -> Model:
-        """Newest model that has not seen a day, the oldest if all have."""
+        """Newest model that has not seen a day."""
         models = self._models.get(series, ())
         if not models:
             raise ConfigError(f"there is no model of {series.words}")
         start = jst_moment(day, time())
-        return next((one for one in models if one.contract().data_until <= start), models[-1])
+        for one in models:
+            if one.contract().data_until <= start:
+                return one
+        raise ConfigError(f"every model of {series.words} was made from {day} or later days")
 
     def _past_scores(
         self, known: History, target: Target, place: str, *, day: date, model: Model

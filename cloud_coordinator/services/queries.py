@@ -11,6 +11,7 @@ from cloud_coordinator.fleet.fleet import Fleet
 from cloud_coordinator.fleet.moment import Moment
 from cloud_coordinator.market.punctuality import filed_until
 from cloud_coordinator.market.rules import RuleBook
+from cloud_coordinator.services.attributing import Attributing, beside, bound_of
 from cloud_coordinator.services.baselines import CommittedBaselines
 from cloud_coordinator.services.dispatching import Books
 from cloud_coordinator.services.errors import UnknownError
@@ -106,6 +107,7 @@ class Queries:
         self._fleet = fleet
         self._rules = rules
         self._stores = stores
+        self._attributing = Attributing(books.commands, stores.events)
 
     def sites(self, now: Moment) -> Sequence[SiteView]:
         """All sites, by id."""
@@ -173,28 +175,33 @@ class Queries:
         """
         whole = at.replace(microsecond=0)
         award = binding(self._books.awards.all(), site_id, at=whole, obligation_id=obligation_id)
-        return explain(award, self._books.commands, self._stores, site_id=site_id, at=whole)
+        others = beside(award, self._books.awards.all())
+        return explain(
+            award, self._books.commands, self._stores, site_id=site_id, at=whole, others=others
+        )
 
     def delivery(self, obligation_id: ObligationId) -> DeliveryView:
         """Return promised against delivered power of an award, from the store."""
         award = self._books.awards.get(obligation_id)
-        bound = _bound(award)
-        terms = _terms(award, bound)
+        bound, terms = bound_of(award), self._terms(award)
         stored = self._stores.history.site_seconds(terms.sites, award.obligation.interval)
         place = {site: row for row, site in enumerate(terms.sites)}
         to_row = np.array([place[site] for site in stored.sites], dtype=np.int64)
         index = to_row[stored.site_index] if len(to_row) else stored.site_index
-        baseline_w = CommittedBaselines(bound).at(index, stored.second)
-        rows = DeliveredRows(
-            site_index=index,
-            second=stored.second,
-            delivered_w=stored.meter_w - baseline_w,
-        )
+        delivered_w = stored.meter_w - CommittedBaselines(bound).at(index, stored.second)
+        share_w = stored.share_w
+        for other in self._attributing.others(award, self._books.awards.all()):
+            theirs_w = other.of(terms.sites, index, stored.second)
+            delivered_w = delivered_w - theirs_w
+            share_w = share_w - theirs_w if other.by_command else share_w
+        if terms.primary is not None:
+            share_w = self._attributing.owed(award).of(terms.sites, index, stored.second)
+        rows = DeliveredRows(site_index=index, second=stored.second, delivered_w=delivered_w)
         return DeliveryView(
             award=award,
             series=delivery_series(terms, self._promise(award), rows),
             rows=rows,
-            share_w=stored.share_w,
+            share_w=share_w,
             sites=terms.sites,
         )
 
@@ -206,9 +213,7 @@ class Queries:
         rule = self._rules.settling(award.obligation.service, day)
         ruling = Ruling(rule=rule, members=self._rules.members_of(rule, day))
         excluded = self._books.commands.beyond_award(obligation_id)
-        terms = replace(
-            _terms(award, _bound(award)), circumstances=Circumstances(excluded=excluded)
-        )
+        terms = replace(self._terms(award), circumstances=Circumstances(excluded=excluded))
         return settle(terms, self._promise(award), view.rows, ruling=ruling)
 
     def events(self, query: EventQuery) -> Sequence[EventRecord]:
@@ -218,6 +223,28 @@ class Queries:
     def accounting(self) -> Sequence[StreamAccount]:
         """Return what the store holds of each telemetry journal."""
         return self._stores.history.accounts()
+
+    def _terms(self, award: AwardRecord) -> AwardTermsOf:
+        obligation, bound = award.obligation, bound_of(award)
+        others = beside(award, self._books.awards.all())
+        return AwardTermsOf(
+            obligation_id=obligation.obligation_id,
+            zone=award.zone,
+            service=obligation.service,
+            interval=obligation.interval,
+            award_w=award.award_w,
+            tolerance_w=obligation.tolerance_w,
+            price_jpy_per_kw_30min=award.terms.price_jpy_per_kw_30min,
+            sites=tuple(SiteId(c.obligation.target) for c in bound),
+            child_w=tuple(float(c.obligation.power_w.max()) for c in bound),
+            available_w=tuple(
+                _available_w(bound, slot, others) for slot in slots_of(obligation.interval)
+            ),
+            final_at=filed_until(
+                obligation.interval.end, calendar_around(market_day(obligation.interval.end))
+            ),
+            primary=self._attributing.primary(award),
+        )
 
     def _promise(self, award: AwardRecord) -> Promise:
         return Promise(steps=tuple(self._books.commands.steps(award.obligation.obligation_id)))
@@ -239,42 +266,28 @@ def _known(
     }
 
 
-def _bound(award: AwardRecord) -> tuple[Commitment, ...]:
-    """Return the commitments that bind: all but those a site refused."""
-    return tuple(c for c in award.commitments if c.obligation.state is not ObligationState.REFUSED)
+def _available_w(bound: Sequence[Commitment], slot: Slot, others: Sequence[AwardRecord]) -> float:
+    """Add up what the sites that accepted can deliver all through a slot, W above baseline.
 
-
-def _terms(award: AwardRecord, bound: Sequence[Commitment]) -> AwardTermsOf:
-    obligation = award.obligation
-    return AwardTermsOf(
-        obligation_id=obligation.obligation_id,
-        zone=award.zone,
-        service=obligation.service,
-        interval=obligation.interval,
-        award_w=award.award_w,
-        tolerance_w=obligation.tolerance_w,
-        price_jpy_per_kw_30min=award.terms.price_jpy_per_kw_30min,
-        sites=tuple(SiteId(c.obligation.target) for c in bound),
-        child_w=tuple(float(c.obligation.power_w.max()) for c in bound),
-        available_w=tuple(_available_w(bound, slot) for slot in slots_of(obligation.interval)),
-        final_at=filed_until(
-            obligation.interval.end, calendar_around(market_day(obligation.interval.end))
-        ),
-    )
-
-
-def _available_w(bound: Sequence[Commitment], slot: Slot) -> float:
-    """Add up what the sites that accepted can deliver all through a slot, W above baseline."""
+    What a site owes of other awards in the slot is no spare of this one.
+    """
+    elsewhere: dict[str, float] = {}
+    for other in others:
+        if other.obligation.interval.overlaps(slot.interval):
+            for one in bound_of(other):
+                name, child_w = one.obligation.target, float(one.obligation.power_w.max())
+                elsewhere[name] = elsewhere.get(name, 0.0) + child_w
     total_w = 0.0
     for commitment in bound:
-        envelope, state = commitment.envelope, commitment.obligation.state
-        if state in {ObligationState.PROPOSED, ObligationState.CANCELLED}:
+        envelope, child = commitment.envelope, commitment.obligation
+        if child.state in {ObligationState.PROPOSED, ObligationState.CANCELLED}:
             continue
         start = max(slot.interval.start, envelope.interval.start)
         end = min(slot.interval.end, envelope.interval.end)
         if start < end:
             first = (start - envelope.interval.start).total_seconds() // envelope.step_s
             last = (end - envelope.interval.start).total_seconds() / envelope.step_s
-            steps = envelope.power_w_max[int(first) : math.ceil(last)]
-            total_w += max(0.0, float(steps.min()))
+            top_w = float(envelope.power_w_max[int(first) : math.ceil(last)].min())
+            own_w = min(float(child.power_w.max()), top_w)
+            total_w += max(0.0, own_w, top_w - elsewhere.get(child.target, 0.0))
     return total_w

@@ -283,11 +283,12 @@ class EventRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventQuery:
-    """Which events: newest first, at most ``limit``."""
+    """Which events, recorded from ``since`` to before ``until``; newest first, then a limit."""
 
     site_id: SiteId | None = None
     kind: str | None = None
     since: datetime | None = None
+    until: datetime | None = None
     limit: int = 200
 
 

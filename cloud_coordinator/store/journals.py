@@ -56,6 +56,8 @@ class EventRegistry:
             wanted = wanted.where(table.c.kind == query.kind)
         if query.since is not None:
             wanted = wanted.where(table.c.recorded_at >= query.since)
+        if query.until is not None:
+            wanted = wanted.where(table.c.recorded_at < query.until)
         with self._database.reading() as connection:
             rows = connection.execute(wanted.limit(query.limit)).mappings().all()
         return [_event(row) for row in rows]

@@ -81,7 +81,8 @@ class CommandBody(Body):
         ge=-POWER_W_MAX,
         le=POWER_W_MAX,
         allow_inf_nan=False,
-        description="W, + upward; clipped to plus or minus the award.",
+        description="W, + upward; clipped to plus or minus the award, or from 0 to the award "
+        "where the product is only upward.",
     )
 
 
@@ -161,7 +162,7 @@ class CommandState(Record):
     obligation_id: str
     issued_at: datetime
     power_w: float
-    clipped_w: float = Field(description="Within plus or minus the award: what is owed, W.")
+    clipped_w: float = Field(description="Within what the award allows: what is owed, W.")
     received_at: datetime
     source: str = Field(description="Who sent it, where it came by OpenADR; else empty.")
     outcome: Literal["accepted", "known", "superseded"]
@@ -185,7 +186,10 @@ class SiteDelivery(Record):
     award_w: float
     tolerance_w: float
     delivered_w: list[float | None]
-    share_w: list[float | None] = Field(description="What the site says it owed, W.")
+    share_w: list[float | None] = Field(
+        description="What the site says it owed, less what it owed of other awards, W; of primary "
+        "reserve what its law asked for."
+    )
 
 
 class DeliverySeconds(Record):

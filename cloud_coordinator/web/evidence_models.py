@@ -91,7 +91,7 @@ class ExplainedCommand(Record):
 
     issued_at: datetime
     power_w: float
-    clipped_w: float = Field(description="Within plus or minus the award: what is owed, W.")
+    clipped_w: float = Field(description="Within what the award allows: what is owed, W.")
 
 
 class ExplainedSignal(Record):

@@ -275,8 +275,8 @@ class SiteConfig:
     pv_peak_w : float
         Rated power of the PV in W, 0 without PV.
     forecast_model : Path or None
-        ONNX model of the forecast; relative to the folder of the file. None forecasts by
-        persistence and clear sky.
+        ONNX model of the forecast; relative to the folder of the file. None forecasts by the
+        shipped models of a site, with persistence and clear sky behind them.
     devices : tuple of DeviceConfig
         In the order of the file; exactly one is the meter.
     """

@@ -24,7 +24,9 @@ from edge_agent.control.solver import HorizonSolver, WarmStart
 from edge_agent.control.supply import is_generator, is_sink
 from edge_agent.cycle.arrivals import OfferWanted
 from edge_agent.cycle.history import MinuteHistory
+from edge_agent.cycle.outlooks import Outlooks
 from edge_agent.cycle.record import Answer
+from edge_agent.forecast.half_hours import HalfHours
 from edge_agent.forecast.port import Forecaster, SiteForecast
 from protocols.vocabulary.arrays import FloatArray, column
 from protocols.vocabulary.envelope import Baseline, Envelope
@@ -76,10 +78,13 @@ class Advice:
     ----------
     forecaster : Forecaster
         Looks ahead, ``PLAN_STEPS`` steps of ``PLAN_STEP_S``.
+    half_hours : HalfHours or None
+        Filled with what the site does; the forecaster may look at it.
     """
 
-    def __init__(self, forecaster: Forecaster) -> None:
+    def __init__(self, forecaster: Forecaster, half_hours: HalfHours | None = None) -> None:
         self._forecaster = forecaster
+        self._outlooks = Outlooks(HalfHours() if half_hours is None else half_hours)
         self._forecast: SiteForecast | None = None
         self._minutes = MinuteHistory()
         self._history: deque[_Seen] = deque(maxlen=HISTORY_S)
@@ -96,6 +101,11 @@ class Advice:
         return (
             None if self._forecast is None or step is None else float(self._forecast.load_w[step])
         )
+
+    @property
+    def outlooks(self) -> Outlooks:
+        """What of the forecasts is told and kept."""
+        return self._outlooks
 
     def new_plan(self) -> Plan | None:
         """Hand over a plan that became ready since the last call."""
@@ -121,6 +131,7 @@ class Advice:
             self._history.append(seen)
             generated_w = math.fsum(seen.generation_w.values())
             self._minutes.add(inputs.now, seen.residual_w, generated_w)
+            self._outlooks.half_hours.add(inputs.now, seen.residual_w, generated_w)
         last = self._planned_cycle
         due = last is None or inputs.cycle - last >= PLAN_EVERY
         if len(self._history) >= HISTORY_LEAST and (due or inputs.frame_id != self._planned_frame):
@@ -128,6 +139,7 @@ class Advice:
             history = self._minutes.site_history()
             if history is not None:
                 self._forecast = self._forecaster.forecast(history, inputs.now)
+                self._outlooks.look(self._forecast)
             self._asked.set()
 
     def offers(

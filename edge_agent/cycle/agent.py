@@ -29,6 +29,7 @@ from edge_agent.cycle.order_progress import order_events
 from edge_agent.cycle.parts import AgentParts
 from edge_agent.cycle.primary import PrimaryLoop
 from edge_agent.cycle.primary_log import PrimaryLog, conditions
+from edge_agent.cycle.primary_members import qualified
 from edge_agent.cycle.record import (
     OFFER_KIND,
     Answer,
@@ -88,7 +89,7 @@ class Agent:
         self._phase = phase_ns(parts.config.site_id)
         self._health = Health(started_ns=parts.clock.monotonic_ns())
         self._alarms = Alarms()
-        self._happened: list[Happened] = list(happened)
+        self._happened: list[Happened] = [*happened, *qualified(parts.config)]
         self._outcomes: list[WriteOutcome] = []
         self._receipts: list[Receipt] = []
         self._steps_ms: dict[str, float] = {}
@@ -281,10 +282,9 @@ class Agent:
         memory = replace(memory, orders=notes)
         drafts = self._drafts(second, answer, offered)
         drafts += event_drafts(order_events(reports), (), second.image.cycle)
+        state = changed_state(self._committed, memory) | self._parts.advice.outlooks.kept()
         try:
-            last = await asyncio.to_thread(
-                self._parts.journal.append, drafts, changed_state(self._committed, memory)
-            )
+            last = await asyncio.to_thread(self._parts.journal.append, drafts, state)
         except JournalError as error:
             self._journal_failed(second, str(error))
             return False
@@ -332,11 +332,13 @@ class Agent:
         if (trouble := second.taken.trouble) is not None:
             self._alarms, heard = self._alarms.look("dispatch signals", trouble)
             changes += heard
-        for name, detail in (*conditions(answer.inputs), *self._parts.orders.troubles()):
+        outlooks = self._parts.advice.outlooks
+        looked = (*conditions(answer.inputs), *self._parts.orders.troubles(), outlooks.trouble())
+        for name, detail in looked:
             self._alarms, heard = self._alarms.look(name, detail)
             changes += heard
         logged = self._primary_log.second(answer.inputs, self._primary.grant)
-        self._happened += [*told, *changes, *logged]
+        self._happened += [*told, *changes, *logged, *outlooks.told()]
         self._happened += [*second.taken.happened, *second.hand.happened]
         happened = list(self._happened)
         drafts = outcome_drafts(ended, cycle)

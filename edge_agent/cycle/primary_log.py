@@ -2,7 +2,7 @@
 
 The line is an event of the journal, so it is chained, kept until it is durable elsewhere, and
 can be exported (``edge-agent primary show --csv``). Most lines are written short
-(:mod:`edge_agent.cycle.primary_line`). Powers in W, generator frame.
+(:mod:`protocols.link.primary_line`). Powers in W, generator frame.
 """
 
 import math
@@ -10,9 +10,9 @@ from typing import Final
 
 from edge_agent.control.grant import Basis, Grant, PrimaryReport
 from edge_agent.control.inputs import CycleInputs
-from edge_agent.cycle.primary_line import Line, shortened
 from edge_agent.cycle.record import Happened
 from protocols.link.messages import Plain
+from protocols.link.primary_line import Line, shortened
 from protocols.vocabulary.identifiers import ResourceId
 from protocols.vocabulary.measurement import Quality
 

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from edge_agent.forecast.clear_sky import clear_power, cosine_of_zenith
 from edge_agent.forecast.port import Grid, SiteForecast
+from models.clear_sky import clear_power, cosine_of_zenith
 from models.features import SiteHistory, known_mean
 from protocols.vocabulary.arrays import FloatArray
 from protocols.vocabulary.identifiers import ModelId

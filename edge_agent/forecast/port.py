@@ -44,6 +44,10 @@ class SiteForecast:
         Model or rule.
     data_until : datetime
         Latest measurement used, aware UTC.
+    load_band_w, pv_band_w : FloatArray or None
+        Shape (n, 2), W: in eight of ten cases it lies between; None where nothing says so.
+    fault : str
+        What is wrong with a model that should have answered; empty if nothing is.
     """
 
     start: datetime
@@ -54,6 +58,9 @@ class SiteForecast:
     reason: str
     model_id: ModelId
     data_until: datetime
+    load_band_w: FloatArray | None = None
+    pv_band_w: FloatArray | None = None
+    fault: str = ""
 
     def __post_init__(self) -> None:
         """Check shapes."""

@@ -1,10 +1,10 @@
 """Opens the short lines of the primary record, each with the whole line it is told from."""
 
-from edge_agent.cycle.primary_line import SECOND, SINCE, WHOLE_EVERY_S, Line, opened
 from edge_agent.cycle.primary_log import LOGGED_KIND
 from edge_agent.journal.reader import JournalReader
 from edge_agent.journal.records import JournalStream
 from edge_agent.technician.happening import Happening, happening_of
+from protocols.link.primary_line import SECOND, SINCE, WHOLE_EVERY_S, Line, opened
 from protocols.vocabulary.setpoint import JournalEntry
 
 

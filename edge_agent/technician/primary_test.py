@@ -130,8 +130,8 @@ def _save(clock: Clock, config: Path, report: StepReport | None) -> None:
         raise ConfigError("--save: no combination qualifies")
     path = save_members(
         load_config(config),
-        report.best.names,
-        rule_set_id=report.rule.rule_set_id,
+        report.best,
+        rule=report.rule,
         tested_at=clock.now(),
     )
     sys.stderr.write(f"saved to {path}; the agent uses it from its next start\n")

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from edge_agent.cycle.outlooks import Outlooked
 from edge_agent.technician.doctor import DoctorReport
 from edge_agent.technician.happening import Happening
 from edge_agent.technician.journals import JournalSummary
@@ -49,6 +50,8 @@ def print_why(console: Console, page: WhyPage) -> None:
     facts.add_row("devices 合計", f"{watts(page.flexible_w)}{short}")
     residual = f"{watts(page.residual_w)} ({page.residual_quality})"
     facts.add_row("rest of site 他負荷", f"{residual} at {page.price_jpy_per_kwh:.2f} JPY/kWh")
+    if page.forecast_by:
+        facts.add_row("forecast 予測", escape(page.forecast_by))
     console.print(facts)
     _print_resources(console, page.resources)
     _print_limits(console, page)
@@ -86,9 +89,27 @@ def print_status(console: Console, status: Status) -> None:
     for alarm in status.alarms:
         text = f"{alarm.name}: {alarm.detail} since {shown(alarm.since)}"
         facts.add_row("[red]alarm 警報[/]", escape(text))
+    if status.forecast is not None:
+        facts.add_row("forecast 予測", escape(_forecast_text(status.forecast)))
     console.print(facts)
     if status.last is not None:
         print_why(console, status.last)
+
+
+def _forecast_text(forecast: Outlooked) -> str:
+    """Next half hour, the day, and where it comes from."""
+    load = f"{watts(forecast.load_w)}{_band(forecast.load_band_w)}"
+    pv = f"{watts(forecast.pv_w)}{_band(forecast.pv_band_w)}"
+    day = f"{forecast.day_load_wh / 1000.0:+,.1f} / {forecast.day_pv_wh / 1000.0:+,.1f} kWh"
+    return (
+        f"from {shown(forecast.start)}: load 負荷 {load}, PV {pv}; 24 h {day}\n"
+        f"{forecast.reason} ({forecast.quality})"
+    )
+
+
+def _band(band_w: tuple[float, float] | None) -> str:
+    """Where eight of ten lie."""
+    return "" if band_w is None else f" (80 %: {watts(band_w[0])} to {watts(band_w[1])})"
 
 
 def print_points(console: Console, lines: Iterable[PointLine]) -> None:

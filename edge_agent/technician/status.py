@@ -11,6 +11,7 @@ from typing import Final
 import msgpack
 
 from edge_agent.config.site import SiteConfig
+from edge_agent.cycle.outlooks import FORECAST_KEY, Outlooked, outlooked
 from edge_agent.journal.opening import writer_pid
 from edge_agent.journal.reader import JournalReader
 from edge_agent.journal.records import JournalStream
@@ -55,6 +56,8 @@ class Status:
         Entries per stream that the coordinator has not made durable.
     alarms : tuple of Alarm
         Standing ones.
+    forecast : Outlooked or None
+        In use, with the model or the reason why persistence; None before the first.
     last : WhyPage or None
         The last cycle.
     """
@@ -66,6 +69,7 @@ class Status:
     age_s: float | None
     unsent: Mapping[str, int]
     alarms: tuple[Alarm, ...]
+    forecast: Outlooked | None
     last: WhyPage | None
 
 
@@ -129,6 +133,7 @@ def status_of(config: SiteConfig, reader: JournalReader, now: datetime) -> Statu
         age_s=age_s,
         unsent=_unsent(reader),
         alarms=_alarms(reader),
+        forecast=_forecast(reader),
         last=page,
     )
 
@@ -194,6 +199,11 @@ def _unsent(reader: JournalReader) -> dict[str, int]:
         for stream in JournalStream
         if stream is not JournalStream.TICK
     }
+
+
+def _forecast(reader: JournalReader) -> Outlooked | None:
+    packed = reader.state(FORECAST_KEY)
+    return None if packed is None else outlooked(packed)
 
 
 def _alarms(reader: JournalReader) -> tuple[Alarm, ...]:

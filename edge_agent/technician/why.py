@@ -13,6 +13,7 @@ from typing import Final
 
 from edge_agent.control.inputs import HeldSignal, ResourceRange
 from edge_agent.control.limits import Limit, Relaxed, in_order
+from edge_agent.cycle.outlooks import CHANGED_KIND
 from edge_agent.technician.happening import Happening
 from edge_agent.technician.history import History, Outcome, Tick
 from edge_agent.technician.journals import ModeChange, mode_change
@@ -152,6 +153,7 @@ class WhyPage:
     shortfall_w: float
     price_jpy_per_kwh: float
     plan_id: str
+    forecast_by: str
     signal: SignalLine | None
     shares: tuple[ShareLine, ...]
     limits: tuple[LimitLine, ...]
@@ -230,6 +232,7 @@ def page_of(history: History, tick: Tick, events: tuple[Happening, ...]) -> WhyP
         shortfall_w=decision.shortfall_w,
         price_jpy_per_kwh=decision.price_jpy_per_kwh,
         plan_id="" if inputs.plan is None else inputs.plan.plan_id,
+        forecast_by=_forecast_by(history, tick),
         signal=None if inputs.signal is None else _signal(inputs.signal, inputs.now),
         shares=_shares(tick),
         limits=tuple(_limit(limit) for limit in in_order(frame.limits, inputs.now)),
@@ -239,6 +242,12 @@ def page_of(history: History, tick: Tick, events: tuple[Happening, ...]) -> WhyP
         ),
         events=events,
     )
+
+
+def _forecast_by(history: History, tick: Tick) -> str:
+    """Where the forecast came from: models, or why persistence; empty before the first."""
+    told = history.last_event(CHANGED_KIND, until=tick.entry.recorded_at + timedelta(seconds=1))
+    return "" if told is None else str(told.payload.get("reason", ""))
 
 
 def reason_text(reason: str) -> str:

@@ -108,7 +108,7 @@ def der(
 def with_json_value(arguments: Sequence[str]) -> list[str]:
     """Give a bare ``--json`` of a part with a name its value, standard output."""
     given = list(arguments)
-    if not {"der", "allocate", "cycle", "optimize"} & set(given):
+    if not {"der", "allocate", "cycle", "optimize", "models"} & set(given):
         return given
     for place, word in enumerate(given):
         alone = place + 1 == len(given) or given[place + 1].startswith("--")

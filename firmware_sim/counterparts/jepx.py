@@ -87,10 +87,12 @@ class JepxCounterpart:
     def _judge_intraday(self, table: Table) -> Mapping[str, object]:
         answer, lines = self._judge(table, "intraday")
         day = date.fromisoformat(table.text("day"))
-        left = self._quotes_left(day)
+        left, cleared = self._quotes_left(day), self._cleared(day)
         fills = []
         for number, line, code in lines:
-            energy, price = (0, 0) if code else self._match(day, line, left)
+            energy, price = (0, 0)
+            if not code:
+                energy, price = _match(line, left, spot_sen=cleared[line.slot][0].price_sen or 0)
             fills.append({"number": number, "energy_kwh": str(energy), "price": _yen(price)})
         return {**answer, "day": day.isoformat(), "fills": fills}
 
@@ -226,21 +228,6 @@ class JepxCounterpart:
                     left[key] -= int(fill.text("energy_kwh"))
         return left
 
-    def _match(
-        self, day: date, line: OrderLine, left: dict[tuple[int, str], int]
-    ) -> tuple[int, int]:
-        """Energy and price (hundredths) of an intraday order against the standing quotes."""
-        spot = self._cleared(day)[line.slot][0].price_sen or 0
-        sells = line.side == "sell"
-        quote = max(spot - QUOTE_SPREAD_SEN, 1) if sells else spot + QUOTE_SPREAD_SEN
-        limit = hundredths(line.price) or 0
-        if limit > quote if sells else limit < quote:
-            return 0, 0
-        wanted = (hundredths(line.energy_kwh) or 0) // CENTS
-        energy = min(wanted, left[line.slot, line.side])
-        left[line.slot, line.side] -= energy
-        return energy, quote if energy else 0
-
     def _published(self, day: date) -> bytes:
         """Results as the exchange publishes them: cp932, CRLF; areas are not divided."""
         head = ["受渡日", "時刻コード", "売り入札量(kWh)", "買い入札量(kWh)", "約定総量(kWh)"]
@@ -256,6 +243,19 @@ class JepxCounterpart:
             volumes = f"{offered},{wanted},{cleared.energy_kwh}"
             lines.append(f"{day:%Y/%m/%d},{slot},{volumes}," + ",".join([price] * 10))
         return ("\r\n".join(lines) + "\r\n").encode("cp932")
+
+
+def _match(line: OrderLine, left: dict[tuple[int, str], int], *, spot_sen: int) -> tuple[int, int]:
+    """Energy and price (hundredths) of an intraday order against the standing quotes."""
+    sells = line.side == "sell"
+    quote = max(spot_sen - QUOTE_SPREAD_SEN, 1) if sells else spot_sen + QUOTE_SPREAD_SEN
+    limit = hundredths(line.price) or 0
+    if limit > quote if sells else limit < quote:
+        return 0, 0
+    wanted = (hundredths(line.energy_kwh) or 0) // CENTS
+    energy = min(wanted, left[line.slot, line.side])
+    left[line.slot, line.side] -= energy
+    return energy, quote if energy else 0
 
 
 def _day(table: Table) -> date:

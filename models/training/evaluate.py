@@ -214,7 +214,9 @@ def _simple(
     return found
 
 
-def run_all(path: Path, samples: Samples) -> tuple[dict[str, Float32Array], ModelContract, float]:
+def run_all(
+    path: Path, samples: Samples, *, features_version: int = DAY_AHEAD_VERSION
+) -> tuple[dict[str, Float32Array], ModelContract, float]:
     """Run a shipped model on samples, as at run time: one by one.
 
     Returns
@@ -223,7 +225,7 @@ def run_all(path: Path, samples: Samples) -> tuple[dict[str, Float32Array], Mode
         Quantiles SCORED of the model (``shipped``) and of its parts by name, shape (n, 48, 3);
         its contract; CPU time of one run, ms.
     """
-    session, contract = open_session(path, features_version=DAY_AHEAD_VERSION)
+    session, contract = open_session(path, features_version=features_version)
     names = [spec.name for spec in contract.outputs]
     found: dict[str, list[Float32Array]] = {name: [] for name in names}
     start = time.process_time()

@@ -37,12 +37,19 @@ class Ensemble(nn.Module):
         Networks of each kind.
     calibrations : sequence of Calibration
         Of the mean of all, then of each kind.
+    weights : sequence of float or None
+        Of each kind in the mean of all, summing to 1; all alike if None.
     """
 
     def __init__(
-        self, groups: Sequence[Sequence[Forecaster]], calibrations: Sequence[Calibration]
+        self,
+        groups: Sequence[Sequence[Forecaster]],
+        calibrations: Sequence[Calibration],
+        *,
+        weights: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
+        self.weights = weights
         self.groups = nn.ModuleList(nn.ModuleList(group) for group in groups)
         self.calibrations = nn.ModuleList(calibrations)
 
@@ -52,12 +59,20 @@ class Ensemble(nn.Module):
         for group in self.groups:
             assert isinstance(group, nn.ModuleList), "a group holds networks"
             means.append(torch.stack([network(slots, day) for network in group]).mean(0))
-        everything = [torch.stack(means).mean(0), *means]
+        everything = [weighted(means, self.weights), *means]
         offset, unit = frame[..., 0:1], frame[..., 1:2]
         return tuple(
             (offset + unit * calibrate(answer)).clamp_min(0.0)
             for calibrate, answer in zip(self.calibrations, everything, strict=True)
         )
+
+
+def weighted(answers: Sequence[Tensor], weights: Sequence[float] | None) -> Tensor:
+    """Weighted sum of answers of the same shape; their mean without weights."""
+    if weights is None:
+        return torch.stack(list(answers)).mean(0)
+    parts = [part * one for part, one in zip(weights, answers, strict=True)]
+    return torch.stack(parts).sum(0)
 
 
 def export(ensemble: Ensemble, path: Path, *, contract: ModelContract, samples: Samples) -> Export:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from models.contract import ModelContract
+from models.site.run import LOAD_MODEL, PV_MODEL
 
 
 class Drop(NamedTuple):
@@ -100,3 +101,16 @@ SHORT: Final = (
 KINDS: Final = ("lstm", "transformer")
 RECIPES: Final = {"demand": LONG, "pv": SHORT, "price": LONG, "balancing": SHORT}
 """Networks of each target; the mean of each kind and the mean of both kinds are answered."""
+
+_SITE: Final = Drop(numbers=0.1, hidden=0.1)
+SITE_RECIPES: Final = {
+    LOAD_MODEL: (
+        Recipe(kind="lstm", epochs=14, seed=1, held_year=0, width=32, drop=_SITE, decay=1e-2),
+        Recipe(kind="transformer", epochs=5, seed=1, held_year=0, width=32, drop=_SITE, decay=1e-2),
+    ),
+    PV_MODEL: (
+        Recipe(kind="lstm", epochs=5, seed=1, held_year=0, width=32, drop=_SITE, decay=1e-2),
+        Recipe(kind="transformer", epochs=5, seed=1, held_year=0, width=32, drop=_SITE, decay=1e-2),
+    ),
+}
+"""Homes and roofs are few beside areas: small networks, one of each kind."""

@@ -154,6 +154,9 @@ class Event:
     ``reason``, ``total``), ``commissioning.held``, ``commissioning.ended`` (an obligation of the
     installer's test, never of the coordinator's), ``telemetry.digest`` (of the rows of an
     obligation, :mod:`protocols.link.row_digest`),
+    ``forecast.changed`` (``model``, ``reason``, ``quality``),
+    ``primary.qualified`` (``members``, ``product``, ``rule_set_id``, ``available_w``,
+    ``tested_at``: the last passed step test, told at each start of the agent),
     ``primary.logged`` (one a second while primary reserve is given; one a
     minute is whole, the others tell ``changes`` from that of the second ``since``).
     A receipt is given again each time its message arrives again.

@@ -115,7 +115,7 @@ class _Journal:
 
     @property
     def missing_rows(self) -> int:
-        telemetry = self.streams[Stream.TELEMETRY]
+        telemetry, _, _ = self.streams.values()  # not by name: asked for every row
         return telemetry.seen - telemetry.received
 
     @property
@@ -171,7 +171,10 @@ class SiteSession:
     @property
     def missing_rows(self) -> int:
         """Telemetry rows known to exist at the site and not in the history."""
-        return sum(journal.missing_rows for journal in self._journals.values())
+        missing = 0
+        for journal in self._journals.values():
+            missing += journal.missing_rows
+        return missing
 
     def restore(self, durable: Mapping[tuple[JournalId, Stream], int]) -> None:
         """Begin from what the store holds: received falls back to durable."""

@@ -46,6 +46,8 @@ MAY_DRAW = {
     "models/training/actor_critic.py": "training, from a seed a person gives",
     "models/training/bidding.py": "training, from a seed a person gives",
     "models/training/baselines.py": "rows of the boosted trees, from a fixed seed",
+    "models/training/site_samples.py": "which moments are learned from, from a fixed seed",
+    "firmware_sim/bench_models.py": "a benchmark, from a fixed seed",
     "models/training/fit.py": "the order of samples, from a recipe's seed",
     "cloud_coordinator/gateway/broker_config.py": "passwords, a name and a free port; no decision",
     "cloud_coordinator/gateway/mqtt_bus.py": "a client id that no other connection has",

@@ -14,10 +14,14 @@ PROGRAMS = ("firmware_sim", "edge_agent", "cloud_coordinator")
 RUN_TIME_MODELS = {
     "models",
     "models.bidding",
+    "models.clear_sky",
     "models.contract",
     "models.day_ahead",
+    "models.drift",
     "models.features",
     "models.session",
+    "models.shipped_files",
+    "models.site",
 }
 """What a gateway or a coordinator may need of the models; of day_ahead all it holds."""
 

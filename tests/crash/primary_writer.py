@@ -11,9 +11,9 @@ from pathlib import Path
 
 import msgpack
 
-from edge_agent.cycle.primary_line import Line, shortened
 from edge_agent.journal.journal import Journal
 from edge_agent.journal.records import Draft, JournalStream
+from protocols.link.primary_line import Line, shortened
 from protocols.vocabulary.identifiers import SiteId
 
 FIELDS = [

@@ -17,6 +17,7 @@ import pytest
 from cloud_coordinator.gateway.broker_config import find_binary
 from cloud_coordinator.gateway.bus import Bus
 from cloud_coordinator.gateway.connect import connect_bus
+from cloud_coordinator.gateway.nats_bus import NatsBus
 from tests.ports import free_port
 
 
@@ -137,6 +138,29 @@ def test_a_subscription_is_in_force_when_it_returns(server: Server) -> None:
             await site.subscribe(f"v1/7/site-{number}/dn/ack", lambda t, _: down.append(t))
             assert coordinator.publish(f"v1/7/site-{number}/dn/ack", b"")
         await until(lambda: len(down) == 100)
+
+    run(server, scenario)
+
+
+def test_many_messages_at_once_all_arrive_in_order(server: Server) -> None:
+    """Some sites of a fleet would miss their setpoints, or get an older one after a newer."""
+
+    async def scenario(site: Bus, coordinator: Bus) -> None:
+        heard: list[tuple[str, bytes]] = []
+        await site.subscribe("v1/7/+/dn/cmd", lambda t, p: heard.append((t, p)))
+        sent = [
+            (f"v1/7/site-{number % 500}/dn/cmd", f"{number}".encode() * 40)
+            for number in range(3_000)
+        ]
+        assert coordinator.publish_many(sent) == len(sent)
+        assert coordinator.publish("v1/7/site-1/dn/cmd", b"last")
+        await until(lambda: len(heard) > len(sent))
+        assert heard == [*sent, ("v1/7/site-1/dn/cmd", b"last")]
+        assert coordinator.statistics.sent == len(sent) + 1
+        if isinstance(coordinator, NatsBus):  # the server would close the connection on it
+            assert not coordinator.publish("v1/7/site-1/dn/cmd", bytes(2_000_000))
+            assert coordinator.statistics.dropped_out == 1
+            assert coordinator.statistics.connected
 
     run(server, scenario)
 

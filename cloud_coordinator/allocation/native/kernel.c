@@ -228,63 +228,7 @@ EXPORT void vpp_products_pack(int64_t groups, const int64_t *starts, int64_t pro
                               int64_t energy, const double *const *columns, double *packed,
                               double *leaves, double *totals)
 {
-    const double *head = columns[5 * products], *fuel = energy ? columns[5 * products + 1] : 0;
-    memset(totals, 0, (size_t)(3 + products) * sizeof(double));
-    totals[2] = HUGE_NUMBER;
-    for (int64_t k = 0; k < groups; k++, leaves += 3 + products) {
-        memset(leaves, 0, (size_t)(3 + products) * sizeof(double));
-        for (int64_t i = starts[k]; i < starts[k + 1]; i += PACK) {
-            const int64_t rows = starts[k + 1] - i < PACK ? starts[k + 1] - i : PACK;
-            double least[PACK] = {0.0}, most[PACK] = {0.0};
-            for (int64_t p = 0; p < products; p++, packed += COLUMNS * PACK) {
-                const double *c = columns[5 * p] + i, *q = columns[5 * p + 1] + i;
-                const double *low = columns[5 * p + 2] + i, *high = columns[5 * p + 3] + i;
-                const double *r = columns[5 * p + 4] + i;
-                for (int64_t lane = 0; lane < PACK; lane++) {
-                    const int here = lane < rows;
-                    packed[PACKED_c * PACK + lane] = here ? c[lane] : 0.0;
-                    packed[PACKED_q * PACK + lane] = here ? q[lane] : 1.0;
-                    packed[PACKED_w * PACK + lane] = here ? 1.0 / q[lane] : 1.0;
-                    packed[PACKED_low * PACK + lane] = here ? low[lane] : 0.0;
-                    packed[PACKED_high * PACK + lane] = here ? high[lane] : 0.0;
-                    packed[PACKED_r * PACK + lane] = here ? r[lane] : 0.0;
-                }
-                double able = 0.0, follow = 0.0;
-                for (int64_t lane = 0; lane < rows; lane++) {
-                    const double first = c[lane] + q[lane] * low[lane];
-                    const double rise = q[lane] * (high[lane] - low[lane]);
-                    const double last = first + rise, over = first < 0.0 ? -first : first;
-                    const double larger = last > over ? last : -last > over ? -last : over;
-                    totals[0] = larger > totals[0] ? larger : totals[0];
-                    totals[1] = r[lane] > totals[1] ? r[lane] : totals[1];
-                    if (high[lane] > low[lane] || !(q[lane] > 0.0)) {
-                        totals[2] = rise < totals[2] ? rise : totals[2];
-                    }
-                    least[lane] += low[lane];
-                    most[lane] += high[lane];
-                    able += r[lane] * high[lane];
-                    follow += r[lane] * r[lane] / q[lane];
-                }
-                leaves[3 + p] += able;
-                totals[3 + p] += follow;
-            }
-            for (int64_t lane = 0; lane < PACK; lane++) {
-                packed[lane] = lane < rows ? head[i + lane] : 0.0;
-                if (energy) {
-                    packed[PACK + lane] = lane < rows ? fuel[i + lane] : 0.0;
-                }
-                if (lane < rows) {
-                    const double top = most[lane] < head[i + lane] ? most[lane] : head[i + lane];
-                    const double under = least[lane] < 0.0 ? -least[lane] : least[lane];
-                    const double over = top < 0.0 ? -top : top;
-                    leaves[0] += least[lane];
-                    leaves[1] += top;
-                    leaves[2] += over > under ? over : under;
-                }
-            }
-            packed += (1 + energy) * PACK;
-        }
-    }
+    PICK(pack)(groups, starts, products, energy, columns, packed, leaves, totals);
 }
 
 /* What a group's search is about; rows and blocks change from group to group. */

@@ -1,30 +1,37 @@
-"""The trading of days as a part of the running coordinator: its file, its lines, its turn.
+"""The trading of days as a part of the running coordinator: its lines, its data, its turn.
 
-The file says area, zone, strategy, data and where the markets are; secrets are in files of their
-own. Every turn does what is due (:mod:`cloud_coordinator.services.market_day.trading_day`).
+Every turn does what is due (:mod:`cloud_coordinator.services.market_day.trading_day`) with what
+was imported by then; beside it publishers are asked for new files.
 """
 
 import asyncio
 import contextlib
-import ssl
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Protocol
 
+import aiohttp
 import structlog
 
 from cloud_coordinator.fleet.moment import moment_of
+from cloud_coordinator.gateway.exchanges.catalogue import Catalogue
 from cloud_coordinator.gateway.exchanges.eprx import EprxConnector
+from cloud_coordinator.gateway.exchanges.fetch import Fetcher, FetchLimits
+from cloud_coordinator.gateway.exchanges.imported import ImportedHistory, PublishedSeries
+from cloud_coordinator.gateway.exchanges.importing import FetchedImports
 from cloud_coordinator.gateway.exchanges.jepx import JepxConnector, Membership
 from cloud_coordinator.gateway.exchanges.line import VenueLine, open_line
-from cloud_coordinator.gateway.exchanges.wired_market import Chosen, market_of
+from cloud_coordinator.gateway.exchanges.market_file import MarketFile, PlanAccess
+from cloud_coordinator.gateway.exchanges.occto import OcctoConnector, OcctoSettings, credentials
+from cloud_coordinator.gateway.exchanges.plan_office import OcctoOffice
+from cloud_coordinator.gateway.exchanges.publishers import Publishers, fetch_by_the_clock
+from cloud_coordinator.gateway.exchanges.wired_market import market_of
 from cloud_coordinator.market.bids import Venue
 from cloud_coordinator.market.gates import load_exchange_rule
 from cloud_coordinator.market.rules import load_rule_book
-from cloud_coordinator.services.bidding.strategies import STRATEGIES
 from cloud_coordinator.services.market_day.alerting import Alerts
+from cloud_coordinator.services.market_day.asking import Market
+from cloud_coordinator.services.market_day.filing import PlanOffice
 from cloud_coordinator.services.market_day.journal import TradingJournal
 from cloud_coordinator.services.market_day.settling_day import RowStore, SettlingDay, Statements
 from cloud_coordinator.services.market_day.trading_day import (
@@ -33,114 +40,87 @@ from cloud_coordinator.services.market_day.trading_day import (
     TradingPorts,
 )
 from cloud_coordinator.services.ports import EventStore
+from cloud_coordinator.services.publications import PublicationStore
+from cloud_coordinator.services.records import EventQuery, EventRecord
 from cloud_coordinator.services.statements import StatementBook, StatementStore
 from cloud_coordinator.services.trading import Exchange, SubmissionStore
 from protocols.sansio.records import RecordBook
-from protocols.templates.table import Table, choice
-from protocols.vocabulary.errors import ConfigError, VppError
-from protocols.vocabulary.identifiers import ZoneId, checked_name
+from protocols.vocabulary.errors import VppError
+from protocols.vocabulary.identifiers import SiteId
 from protocols.vocabulary.intervals import Clock
 
 TURN_S: Final = 5.0
-_NAMES: Final = {"jepx": Venue.SPOT, "eprx": Venue.RESERVE}
+_QUIET: Final = frozenset({"market.settled", "market.imported"})
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VenueAccess:
-    """Where a market is and who we are there; without files the connection is not ours alone."""
-
-    url: str
-    member: str
-    context: ssl.SSLContext | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MarketFile:
-    """A market file.
-
-    Attributes
-    ----------
-    zone : ZoneId
-        Whose sites deliver.
-    chosen : Chosen
-        Area, strategy, data, plants.
-    venues : mapping of Venue to VenueAccess
-        What is traded at.
-    """
-
-    zone: ZoneId
-    chosen: Chosen
-    venues: Mapping[Venue, VenueAccess]
-
-
-def read_market_file(path: Path) -> MarketFile:
-    """Read a market file; paths in it are beside it.
-
-    Raises
-    ------
-    ConfigError
-        Naming file, key and cause.
-    """
-    try:
-        table = Table(tomllib.loads(path.read_text(encoding="utf-8")), str(path))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path}: {error}") from error
-    portfolio = table.text("portfolio", "")
-    found = MarketFile(
-        zone=ZoneId(checked_name(table.text("zone"), f"{path}.zone")),
-        chosen=Chosen(
-            area=table.text("area"),
-            data=path.parent / table.text("data"),
-            strategy=choice(table, "strategy", tuple(STRATEGIES), default="exact"),
-            rules="",
-            portfolio=path.parent / portfolio if portfolio else None,
-        ),
-        venues={
-            venue: _access(table.table(name), path.parent)
-            for name, venue in _NAMES.items()
-            if name in table
-        },
-    )
-    table.end()
-    market_of(found.chosen)
-    return found
-
-
-def _access(table: Table, folder: Path) -> VenueAccess:
-    url, member = table.text("url"), table.text("member")
-    names = {key: table.text(key, "") for key in ("authorities", "certificate", "key")}
-    table.end()
-    if not url.startswith(("http://", "https://")):
-        raise table.refuse("url", f"{url!r} begins with neither http:// nor https://")
-    if not any(names.values()):
-        return VenueAccess(url=url, member=member, context=None)
-    files = {key: str(folder / name) if name else None for key, name in names.items()}
-    try:
-        context = ssl.create_default_context(cafile=files["authorities"])
-        if files["certificate"] is not None:
-            context.load_cert_chain(files["certificate"], files["key"])
-    except (OSError, ssl.SSLError) as error:
-        raise table.refuse("certificate", f"{names}: {error}") from error
-    return VenueAccess(url=url, member=member, context=context)
 
 
 class DayStore(RowStore, StatementStore, Protocol):
     """Rows and statements."""
 
 
+class ImportStore(PublicationStore, PublishedSeries, Protocol):
+    """What was imported, written and read."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServicePorts:
-    """What the service needs of the coordinator."""
+    """What the service needs of the coordinator.
+
+    Attributes
+    ----------
+    records, versions : RecordBook
+        Steps that are done, and versions of fetched files.
+    submissions, days, events, statements
+        What is kept.
+    desk : AwardDesk
+        Of the fleet.
+    publications : ImportStore
+        Market data.
+    clock : Clock
+        When.
+    absent : callable
+        Sites that are known and do not answer now.
+    """
 
     records: RecordBook
+    versions: RecordBook
     submissions: SubmissionStore
     days: DayStore
     events: EventStore
     desk: AwardDesk
     statements: Statements
+    publications: ImportStore
     clock: Clock
+    absent: Callable[[], Collection[SiteId]] = tuple
+
+
+class SpokenEvents:
+    """Events that are also said in the log; implements EventStore.
+
+    Parameters
+    ----------
+    events : EventStore
+        Where they are kept.
+    """
+
+    def __init__(self, events: EventStore) -> None:
+        self._events = events
+
+    def save_event(self, event: EventRecord) -> None:
+        """Keep an event, durable, and say it."""
+        self._events.save_event(event)
+        say = _log.info if event.kind in _QUIET else _log.warning
+        say("market.told", kind=event.kind, **event.payload)
+
+    def save_events(self, events: Sequence[EventRecord]) -> None:
+        """Keep many and say each."""
+        for event in events:
+            self.save_event(event)
+
+    def events(self, query: EventQuery) -> Sequence[EventRecord]:
+        """Newest first."""
+        return self._events.events(query)
 
 
 async def trade(file: MarketFile | None, ports: ServicePorts) -> None:
@@ -154,13 +134,21 @@ async def trade(file: MarketFile | None, ports: ServicePorts) -> None:
     if file is None:
         return
     async with contextlib.AsyncExitStack() as closing:
-        days = trading_days(file, ports, await _exchanges(file, ports, closing))
-        while True:
-            try:
-                await days.turn()
-            except VppError as error:
-                _log.error("trading.failed", cause=str(error))
-            await asyncio.sleep(TURN_S)
+        exchanges = await _exchanges(file, ports, closing)
+        office = None if file.plans is None else await plan_office(file.plans, ports, closing)
+        days = trading_days(file, ports, exchanges, office=office)
+        session = await closing.enter_async_context(aiohttp.ClientSession(auto_decompress=True))
+        publishers = publishers_of(file, ports, session)
+        await asyncio.gather(_turns(days), fetch_by_the_clock(publishers))
+
+
+async def _turns(days: TradingDays) -> None:
+    while True:
+        try:
+            await days.turn()
+        except VppError as error:
+            _log.error("trading.failed", cause=str(error))
+        await asyncio.sleep(TURN_S)
 
 
 async def _exchanges(
@@ -171,6 +159,18 @@ async def _exchanges(
         line = await closing.enter_async_context(open_line(access.url, context=access.context))
         found[venue] = exchange_of(venue, line, ports, member=access.member)
     return found
+
+
+async def plan_office(
+    access: PlanAccess, ports: ServicePorts, closing: contextlib.AsyncExitStack
+) -> PlanOffice:
+    """Open the line to OCCTO; it is closed with the others."""
+    settings = OcctoSettings(user=access.user, password=access.password)
+    line = await closing.enter_async_context(
+        open_line(access.url, context=access.context, headers=credentials(settings))
+    )
+    connector = OcctoConnector(line, ports.submissions, ports.clock, settings=settings)
+    return OcctoOffice(connector, access.identity)
 
 
 def exchange_of(venue: Venue, line: VenueLine, ports: ServicePorts, *, member: str) -> Exchange:
@@ -185,13 +185,52 @@ def exchange_of(venue: Venue, line: VenueLine, ports: ServicePorts, *, member: s
     )
 
 
+def publishers_of(
+    file: MarketFile, ports: ServicePorts, session: aiohttp.ClientSession
+) -> Publishers:
+    """Wire the fetching of published files."""
+    limits = FetchLimits(timeout_s=30.0, tries=2)
+    imports = FetchedImports(Fetcher(session, limits), ports.publications, ports.versions)
+    return Publishers(file.publishers, imports, alerts=_alerts(file, ports), clock=ports.clock)
+
+
+def imported_market(file: MarketFile, ports: ServicePorts) -> Market:
+    """Wire the market with what is imported by now."""
+    history = ImportedHistory(
+        ports.publications,
+        area=file.chosen.area,
+        at=ports.clock.now(),
+        older=Catalogue(file.chosen.data) if file.has_folder else None,
+    )
+    return market_of(file.chosen, history=history)
+
+
 def trading_days(
-    file: MarketFile, ports: ServicePorts, exchanges: Mapping[Venue, Exchange]
+    file: MarketFile,
+    ports: ServicePorts,
+    exchanges: Mapping[Venue, Exchange],
+    *,
+    office: PlanOffice | None = None,
+    market: Callable[[], Market] | None = None,
 ) -> TradingDays:
-    """Wire the use case; goes on where the records say it stopped."""
+    """Wire the use case; goes on where the records say it stopped.
+
+    Parameters
+    ----------
+    file : MarketFile
+        What is traded.
+    ports : ServicePorts
+        The coordinator.
+    exchanges : mapping of Venue to Exchange
+        Where.
+    office : PlanOffice or None
+        Of OCCTO.
+    market : callable or None
+        Makes the market; None makes it of what is imported.
+    """
     name, clock = str(file.zone), ports.clock
     return TradingDays(
-        lambda: market_of(file.chosen),
+        market or (lambda: imported_market(file, ports)),
         TradingJournal(ports.records, area=file.chosen.area, name=name),
         ports=TradingPorts(
             exchanges=exchanges,
@@ -199,6 +238,8 @@ def trading_days(
             rows=ports.days,
             now=lambda: moment_of(clock),
             aside=asyncio.to_thread,
+            office=office,
+            absent=ports.absent,
         ),
         zone=file.zone,
         settling=SettlingDay(
@@ -208,5 +249,9 @@ def trading_days(
             now=clock.now,
             name=name,
         ),
-        alerts=Alerts(ports.events, clock.now, name=name),
+        alerts=_alerts(file, ports),
     )
+
+
+def _alerts(file: MarketFile, ports: ServicePorts) -> Alerts:
+    return Alerts(SpokenEvents(ports.events), ports.clock.now, name=str(file.zone))

@@ -22,11 +22,14 @@ from cloud_coordinator.services.market_day.portfolio import (
     load_portfolio,
     parse_portfolio,
 )
+from cloud_coordinator.services.market_history import MarketHistory
 from cloud_coordinator.services.model_forecasts import ModelForecasts
 from models.day_ahead.shipped import shipped_models
 from protocols.vocabulary.errors import ConfigError
 
 PORTFOLIO_BYTES_MAX: Final = 1_000_000
+_SUMMARY_VERSION: Final = 2
+"""Of what is kept of a day; days kept by an older one are run again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +57,14 @@ class Chosen:
     def digest(self, seed: int) -> str:
         """Name of the question: saved days of another one do not count."""
         text = "" if self.portfolio is None else _text(self.portfolio)
-        whole = repr((self.area, str(self.data.resolve()), self.strategy, self.rules, seed, text))
+        data = str(self.data.resolve())
+        whole = repr((_SUMMARY_VERSION, self.area, data, self.strategy, self.rules, seed, text))
         return hashlib.sha256(whole.encode()).hexdigest()[:16]
 
 
-def market_of(chosen: Chosen, *, first: date | None = None) -> Market:
+def market_of(
+    chosen: Chosen, *, first: date | None = None, history: MarketHistory | None = None
+) -> Market:
     """Wire the market of a day, of a backtest, or of the running coordinator.
 
     Parameters
@@ -68,6 +74,8 @@ def market_of(chosen: Chosen, *, first: date | None = None) -> Market:
     first : date or None
         Day for which there must be rules; None asks for none. It also asks for the data folder,
         which a running coordinator can do without.
+    history : MarketHistory or None
+        What was published; None reads the data folder.
 
     Raises
     ------
@@ -79,7 +87,7 @@ def market_of(chosen: Chosen, *, first: date | None = None) -> Market:
         raise ConfigError(f"--area: {chosen.area!r} is not one of {', '.join(areas)}")
     if first is not None and not chosen.data.is_dir():
         raise ConfigError(f"--data: {chosen.data} is no folder")
-    history = Catalogue(chosen.data)
+    history = history or Catalogue(chosen.data)
     columns = MarketColumns(history, products=STORAGE_PRODUCTS, areas=(chosen.area,))
     market = Market(
         area=areas[chosen.area],

@@ -15,6 +15,7 @@ from cloud_coordinator.fleet.moment import Moment
 from cloud_coordinator.gateway.openadr_ven.plan import SOURCE_OF_OURS, Step, step_at
 from cloud_coordinator.services.commands import Taken
 from cloud_coordinator.services.errors import ConflictError, RejectedError
+from cloud_coordinator.services.products import by_simple_line, follows_frequency
 from cloud_coordinator.services.records import AwardRecord, TsoCommand
 from protocols.vocabulary.identifiers import ObligationId, ZoneId
 
@@ -114,8 +115,12 @@ class Follower:
 
 
 def _running(awards: Sequence[AwardRecord], zone: ZoneId, at: datetime) -> AwardRecord | None:
-    """Award of a zone that runs at a moment."""
-    for award in awards:
-        if award.zone == zone and award.obligation.interval.contains(at):
-            return award
-    return None
+    """Award of a zone that is commanded at a moment; one of the simple line before others."""
+    running = [
+        award
+        for award in awards
+        if award.zone == zone
+        and award.obligation.interval.contains(at)
+        and not follows_frequency(award.obligation.service)
+    ]
+    return min(running, key=lambda one: not by_simple_line(one.obligation.service), default=None)

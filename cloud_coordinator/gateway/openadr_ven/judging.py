@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from cloud_coordinator.gateway.openadr_ven.plan import WATT, Profile, orders_in
+from cloud_coordinator.services.products import follows_frequency
 from cloud_coordinator.services.records import AwardRecord
 from protocols.openadr.codes import ResponseCode
 from protocols.openadr.messages.elements import OptType
@@ -62,6 +63,7 @@ class AwardJudge:
         return any(
             award.zone == self.zone
             and award.obligation.state not in _CLOSED
+            and not follows_frequency(award.obligation.service)
             and award.obligation.interval.start < (order.end or _NEVER)
             and order.start < award.obligation.interval.end
             for award in self.awards()

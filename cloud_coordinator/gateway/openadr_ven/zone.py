@@ -20,6 +20,7 @@ from cloud_coordinator.gateway.openadr_ven.minutes import (
     minutes_of,
 )
 from cloud_coordinator.gateway.openadr_ven.plan import Step
+from cloud_coordinator.services.products import by_simple_line, follows_frequency
 from cloud_coordinator.services.records import AwardRecord
 from protocols.sansio.records import RecordBook
 from protocols.vocabulary.identifiers import ObligationId, SiteId, ZoneId
@@ -131,9 +132,8 @@ class Zone:
         """
         now = moment_of(self._ports.clock)
         awards = self._ports.record.awards()
-        for award in awards:
-            if award.zone == self._zone and award.commitments:
-                self._listen(award, now.at)
+        for award in told(awards, self._zone):
+            self._listen(award, now.at)
         self._follower.follow(steps, awards, now)
 
     def _listen(self, award: AwardRecord, now: datetime) -> None:
@@ -160,10 +160,10 @@ class Zone:
             If the history cannot be read.
         """
         now = self._ports.clock.now()
-        for award in self._ports.record.awards():
+        for award in told(self._ports.record.awards(), self._zone):
             key, awarded = award.obligation.obligation_id, award.obligation.interval
             since = now - LATE_UNTIL
-            if award.zone != self._zone or not award.commitments or awarded.end <= since:
+            if awarded.end <= since:
                 self._pauses.pop(key, None)
                 continue
             wanted = [
@@ -184,3 +184,23 @@ class Zone:
     def _is_whole(self, minute: datetime) -> bool:
         known = self.minutes.find(minute)
         return known is not None and known.is_whole
+
+
+def told(awards: Sequence[AwardRecord], zone: ZoneId) -> list[AwardRecord]:
+    """Awards of a zone whose delivery is told on the line: those that it commands.
+
+    One that follows the frequency is not, nor one of a dedicated line beside one of this line: a
+    minute has one power.
+    """
+    ours = [
+        one
+        for one in awards
+        if one.zone == zone and one.commitments and not follows_frequency(one.obligation.service)
+    ]
+    simple = [one for one in ours if by_simple_line(one.obligation.service)]
+    return [
+        one
+        for one in ours
+        if one in simple
+        or not any(one.obligation.interval.overlaps(s.obligation.interval) for s in simple)
+    ]

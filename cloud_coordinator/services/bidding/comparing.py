@@ -18,7 +18,7 @@ from cloud_coordinator.market.availability import Outcome, SlotAward, charge, sh
 from cloud_coordinator.market.bids import Bid, Source, Venue
 from cloud_coordinator.services.bidding.asking import JointAsker
 from cloud_coordinator.services.bidding.port import BidBook, BidQuestion, BidStrategy
-from cloud_coordinator.services.bidding.prices import SLOT_H
+from cloud_coordinator.services.bidding.prices import SLOT_H, SOURCES
 from cloud_coordinator.services.forecasting import Forecasts
 from cloud_coordinator.services.market_day.asking import Market
 from cloud_coordinator.services.market_day.clearing import Cleared, clear
@@ -238,7 +238,7 @@ def realise(
         cost = float(spot.mean()) / both if is_store else terms.load_jpy_per_kwh
         profit += called_kwh * (terms.call_jpy_per_kwh - cost) - worn
         wears += worn
-    for source in Source:
+    for source in SOURCES:
         there = _delivered_kw(portfolio, source, random) + _charging_kw(book, source)
         penalty += _penalties(held[source], there, question)
     return Outcomes(profit_jpy=profit - penalty, penalty_jpy=penalty, wear_jpy=wears)

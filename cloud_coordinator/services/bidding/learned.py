@@ -19,6 +19,9 @@ from models.bidding import ACTIONS, OBSERVATIONS, DayWalk
 from protocols.vocabulary.calendar import SLOTS_A_DAY
 from protocols.vocabulary.errors import ConfigError
 
+IDLE: Final = 0.4
+"""Wishes for less than this part of the power trade nothing. The actor learned from plans that
+differ, so between them it wishes a little everywhere; each little lot would be paid for in wear."""
 _FILE: Final = "policy.onnx"
 
 
@@ -59,11 +62,16 @@ class Learned:
             outlook = expansion.outlook(products)
             for _ in range(SLOTS_A_DAY):
                 energy, reserve = self._policy.act(walk.observe(outlook))[0]
-                walk.step(np.array([energy]), np.array([0.5 * (reserve + 1.0)]))
+                walk.step(np.array([_meant(energy)]), np.array([0.5 * (reserve + 1.0)]))
         plans = expansion.plans(np.ones(1), level, products=products, walk=walk)
         return answer(
             plans, menu, question, strategy=self.name, notes=(self._policy.contract.policy_id,)
         )
+
+
+def _meant(wish: float) -> float:
+    """Energy that a wish means, -1 ... 1: nothing within :data:`IDLE`, all at the ends."""
+    return float(np.sign(wish) * max(abs(wish) - IDLE, 0.0) / (1.0 - IDLE))
 
 
 def load_learned() -> Learned:

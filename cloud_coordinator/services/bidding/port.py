@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from cloud_coordinator.market.bids import Bid, Pattern, Source, Venue
-from cloud_coordinator.market.gates import ExchangeRule
+from cloud_coordinator.market.gates import ExchangeRule, Refusal
 from cloud_coordinator.market.ledger import Holdings, LedgerRule
 from cloud_coordinator.market.product import ProductRule
 from cloud_coordinator.services.bidding.acceptance import Acceptance
@@ -124,6 +124,8 @@ class BidBook:
         Profit of the day that is expected (:mod:`cloud_coordinator.services.bidding.worth`).
     notes : tuple of str
         Fallbacks and limits that were met, for people.
+    refusals : tuple of Refusal
+        Why the strategy's own bids are not in it, if they broke a rule.
     """
 
     bids: tuple[Bid, ...]
@@ -131,6 +133,7 @@ class BidBook:
     strategy: str
     expected_jpy: Decimal = Decimal(0)
     notes: tuple[str, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
 
 
 class BidStrategy(Protocol):

@@ -202,13 +202,18 @@ class Asker:
         except VppError as error:
             alerts.append(f"strategy {market.strategy.name}: {error}; nothing is bid")
             book = BidBook(bids=(), refill_kw=np.zeros(SLOTS_A_DAY), strategy=market.strategy.name)
-        refusals = check_bids(book, question)
+        refusals = check_bids(book, question) if book.bids else ()
         if refusals:
             names = ", ".join(dict.fromkeys(f"{o.rule_set_id} {o.rule}" for o in refusals))
             alerts.append(
                 f"{len(refusals)} refusals ({names}), nothing is bid: {refusals[0].detail}"
             )
-            book = BidBook(bids=(), refill_kw=np.zeros(SLOTS_A_DAY), strategy=book.strategy)
+            book = BidBook(
+                bids=(),
+                refill_kw=np.zeros(SLOTS_A_DAY),
+                strategy=book.strategy,
+                refusals=refusals,
+            )
         closed = tuple(f"{one.value}:" for one in Service if one not in gate.services)
         notes = [
             note
@@ -251,7 +256,7 @@ class Asker:
             ledger_rule=market.ledger_rule,
             spot=spot,
             balancing=balancing,
-            holdings=offering.holdings(market.portfolio, self._expected_kwh(gate, day, opening)),
+            holdings=offering.holdings(market.portfolio, self.counted_kwh(gate, day, opening)),
             risk=offering.risk,
             terms=Terms(
                 degradation_jpy_per_kwh=market.portfolio.degradation_jpy_per_kwh,
@@ -273,15 +278,19 @@ class Asker:
             seed=self._seed,
         )
 
-    def _expected_kwh(self, gate: Gate, day: date, opening: Opening) -> float:
-        """Contents the day is expected to begin with, as far as the gate can know.
+    def counted_kwh(self, gate: Gate, day: date, opening: Opening) -> float:
+        """Contents that bids up to a gate count on at the begin of the day, as far as they know.
 
-        What is lacking of the plan is bought intraday before the day has well begun.
+        What is lacking of it is bought intraday before the day has well begun, so a later gate
+        counts on no less than an earlier one did.
         """
-        planned_kwh = self._market.portfolio.planned_kwh
-        if market_day(gate.at) != day - timedelta(days=1):
-            return planned_kwh
-        return max(planned_kwh, float(opening.expected_kwh[slot_of(gate.at).number - 1]))
+        before = [
+            one.at
+            for one in self._market.gates(day)
+            if one.at <= gate.at and market_day(one.at) == day - timedelta(days=1)
+        ]
+        expected = (float(opening.expected_kwh[slot_of(at).number - 1]) for at in before)
+        return max(self._market.portfolio.planned_kwh, *expected, 0.0)
 
 
 def call_price(portfolio: Portfolio, spot: QuantileForecast) -> float:

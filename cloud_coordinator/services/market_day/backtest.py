@@ -5,6 +5,7 @@ the caller as soon as it is there, so that an interrupted run goes on where it s
 second run of the same question changes nothing.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -16,6 +17,7 @@ import numpy as np
 from cloud_coordinator.market.imbalance import ImbalanceRule
 from cloud_coordinator.services.market_day.actuals import day_prices, day_sun
 from cloud_coordinator.services.market_day.asking import Market
+from cloud_coordinator.services.market_day.causes import assessments_failed, causes_of
 from cloud_coordinator.services.market_day.day import MarketDay
 from cloud_coordinator.services.market_day.past import Foresight
 from cloud_coordinator.services.market_day.portfolio import Plants, Portfolio
@@ -51,6 +53,8 @@ class DaySummary:
         Size of what was awarded, and slots in which Assessment I or II failed.
     alerts : int
         Fallbacks and assumptions of the day.
+    causes : mapping of str to int
+        Why it did not go as bid (:mod:`cloud_coordinator.services.market_day.causes`).
     end_kwh : float
         Contents it ends with.
     expected_kwh : tuple of float
@@ -68,6 +72,7 @@ class DaySummary:
     award_slots: int
     failed_slots: int
     alerts: int
+    causes: Mapping[str, int]
     end_kwh: float
     expected_kwh: tuple[float, ...]
 
@@ -152,7 +157,9 @@ class Backtest:
             return self._idle(day)
         use_case = self._days[scenario]
         result = use_case.run(day, opening or use_case.opening())
-        return summary_of(result, use_case.next_opening(result), scenario=scenario)
+        following = use_case.next_opening(result)
+        causes = causes_of(result, self._market.portfolio)
+        return summary_of(result, following, scenario=scenario, causes=causes)
 
     def _idle(self, day: date) -> DaySummary:
         """Storage stands still; PV is paid the spot price of each slot, unplanned."""
@@ -170,6 +177,7 @@ class Backtest:
             award_slots=0,
             failed_slots=0,
             alerts=len(prices.alerts) + len(sun.alerts),
+            causes={},
             end_kwh=0.0,
             expected_kwh=(),
         )
@@ -189,6 +197,8 @@ class Totals:
         Assessed slots of awards, and those that failed.
     award_kw_slots : float
         Awarded kW times slots.
+    causes : mapping of str to int
+        Sums by cause.
     """
 
     scenario: str
@@ -202,6 +212,7 @@ class Totals:
     award_kw_slots: float
     award_slots: int
     failed_slots: int
+    causes: Mapping[str, int]
 
     @property
     def profit_jpy(self) -> Decimal:
@@ -233,12 +244,15 @@ def totals(summaries: Iterable[DaySummary]) -> tuple[Totals, ...]:
             award_kw_slots=sum(one.award_kw_slots for one in some),
             award_slots=sum(one.award_slots for one in some),
             failed_slots=sum(one.failed_slots for one in some),
+            causes=sum((Counter(one.causes) for one in some), Counter()),
         )
         for (scenario, period), some in groups.items()
     )
 
 
-def summary_of(result: DayResult, following: Opening, *, scenario: str) -> DaySummary:
+def summary_of(
+    result: DayResult, following: Opening, *, scenario: str, causes: Mapping[str, int]
+) -> DaySummary:
     """Summary of a day."""
     slots = [slot for one in result.awards for slot in one.statement.slots]
     return DaySummary(
@@ -251,11 +265,9 @@ def summary_of(result: DayResult, following: Opening, *, scenario: str) -> DaySu
         called_kwh=float(sum(sum(one.delivered_kwh) for one in result.awards)),
         award_kw_slots=float(sum(float(slot.charge.award_kw) for slot in slots)),
         award_slots=len(slots),
-        failed_slots=sum(
-            slot.performance.value == "failed" or slot.charge.available_kw < slot.charge.award_kw
-            for slot in slots
-        ),
+        failed_slots=sum(bool(assessments_failed(slot)) for slot in slots),
         alerts=len(result.alerts),
+        causes=causes,
         end_kwh=following.start_kwh,
         expected_kwh=tuple(following.expected_kwh.tolist()),
     )

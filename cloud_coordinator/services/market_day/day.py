@@ -105,7 +105,7 @@ class MarketDay:
             traded_kw=traded_kw(traded.accepted, Source.STORAGE),
             refill_kw=traded.refill_kw,
             start_kwh=opening.start_kwh,
-            restore_kwh=max(0.0, market.portfolio.planned_kwh - opening.start_kwh),
+            restore_kwh=max(0.0, self._counted_kwh(day, opening) - opening.start_kwh),
             charge_kw=self._asker.offering(day).charge_kw,
         )
         awards, ran = self._deliver(day, traded.reserve, plan=plan, signals=signals)
@@ -156,6 +156,10 @@ class MarketDay:
             start_kwh=float(contents[-1]),
             expected_kwh=np.clip(contents[:-1] + left, 0.0, highest),
         )
+
+    def _counted_kwh(self, day: date, opening: Opening) -> float:
+        """Most that the bids of any gate counted on in storage as the day begins."""
+        return self._asker.counted_kwh(self._market.gates(day)[-1], day, opening)
 
     def _trade(self, day: date, opening: Opening, *, spot: FloatArray) -> _Traded:
         """Hand in bids gate by gate; what an earlier gate awarded is committed at the next."""

@@ -42,6 +42,8 @@ class Asked:
         Capacity and its price: the cheapest is served first.
     first_slot, slots : int
         From 0.
+    duration_s : int
+        How long all of it may be called in a slot, as the ledger counts it.
     power_w : FloatArray
         Shape (slots x 1800,), what the commands or the law ask for, W.
     """
@@ -51,6 +53,7 @@ class Asked:
     price_jpy: Decimal
     first_slot: int
     slots: int
+    duration_s: int
     power_w: FloatArray
 
 
@@ -83,7 +86,8 @@ class Plan:
     start_kwh : float
         Contents.
     restore_kwh : float
-        What the day begins short of its plan; bought intraday as early as it can be taken in.
+        What the day begins short of what its bids count on; bought intraday as early as it can
+        be taken in.
     charge_kw : FloatArray
         Shape (48,), power storage takes in.
     """
@@ -182,14 +186,41 @@ class DayFleet:
         )
 
     def available_kw(self, source: Source, slot: int) -> float:
-        """Power above the plan that a source can keep up through a slot, kW."""
+        """Power above the plan that a source has in a slot, kW.
+
+        Charging that was planned can be stopped by the sites that answer, as the ledger counts.
+        """
         plants, present = self._portfolio.plants(source), self._present[source][:, slot]
         power = float((plants.power_kw * plants.known.gain * present).sum())
         if source is Source.LOAD:
             return max(0.0, min(power, self._load_kwh / SLOT_H))
         traded = float(self._plan.traded_kw[slot])
-        stored = float(self.ran.contents_kwh[slot]) * self._eta / SLOT_H
-        return max(0.0, min(power, stored) - max(traded, 0.0))
+        return max(0.0, power - max(traded, 0.0)) + self._stoppable_kwh(slot) / SLOT_H
+
+    def _taken_in_kwh(self, slot: int) -> float:
+        """Energy at the grid that was bought for a slot, as far as there is room for it, kWh."""
+        contents = float(self.ran.contents_kwh[slot])
+        room = max(self._portfolio.contents_kwh - contents, 0.0) / self._eta
+        return min(max(-float(self._plan.traded_kw[slot]), 0.0) * SLOT_H, room)
+
+    def _stoppable_kwh(self, slot: int) -> float:
+        """Part of it that sites take in which answer, kWh."""
+        power_kw = self._portfolio.storage.power_kw
+        here = float(power_kw @ self._present[Source.STORAGE][:, slot])
+        return self._taken_in_kwh(slot) * here / float(power_kw.sum()) if here else 0.0
+
+    def _covered(
+        self, running: Sequence[Asked], parts_kw: Sequence[float], slot: int
+    ) -> list[float]:
+        """Cut what storage gives to what it holds for as long as it may be called, in order."""
+        sold = max(float(self._plan.traded_kw[slot]), 0.0) * SLOT_H
+        left = float(self.ran.contents_kwh[slot]) * self._eta - sold + self._stoppable_kwh(slot)
+        found = [0.0] * len(running)
+        for k in sorted(range(len(running)), key=lambda at: running[at].price_jpy):
+            hours = running[k].duration_s / 3600.0
+            found[k] = min(parts_kw[k], max(left, 0.0) / hours)
+            left -= found[k] * hours
+        return found
 
     def _draw(self, plants: Plants) -> npt.NDArray[np.bool_]:
         """Which sites answer, shape (n, 48): one draw for each time an outage would last."""
@@ -211,8 +242,11 @@ class DayFleet:
                 for k in mine
             ]
             parts = share_out(awards, exact(round(self.available_kw(source, slot), 3)))
-            for k, part in zip(mine, parts, strict=True):
-                found[k] = float(part)
+            given = [float(part) for part in parts]
+            if source is Source.STORAGE:
+                given = self._covered([running[k] for k in mine], given, slot)
+            for k, power in zip(mine, given, strict=True):
+                found[k] = round(power, 3)
         return found
 
     def _shared(self, wanted_w: FloatArray, source: Source, slot: int) -> FloatArray:
@@ -230,12 +264,14 @@ class DayFleet:
         """Energy of a slot, at the grid and in storage."""
         ran, eta = self.ran, self._eta
         traded = float(self._plan.traded_kw[slot]) * SLOT_H
-        contents = float(ran.contents_kwh[slot]) - called[Source.STORAGE] / eta
+        contents = float(ran.contents_kwh[slot])
+        bought = self._taken_in_kwh(slot)
+        stopped = min(max(called[Source.STORAGE], 0.0), self._stoppable_kwh(slot))
+        given = called[Source.STORAGE] - stopped
+        used = stopped * eta + max(given, 0.0) / eta + min(given, 0.0) * eta
+        contents += bought * eta - used
         sold = min(max(traded, 0.0), max(contents, 0.0) * eta)
         contents -= sold / eta
-        room = max(self._portfolio.contents_kwh - contents, 0.0) / eta
-        bought = min(max(-traded, 0.0), room)
-        contents += bought * eta
         free = min(
             float(self._plan.refill_kw[slot]) * SLOT_H,
             max(self._portfolio.contents_kwh - contents, 0.0) / eta,
@@ -246,11 +282,11 @@ class DayFleet:
         restored = self._restored(slot, bought + refilled, contents)
         contents += restored * eta
         refilled += restored
-        self._due[slot + REFILL_WAIT] += called[Source.STORAGE] / eta
+        self._due[slot + REFILL_WAIT] += used
         self._load_kwh -= called[Source.LOAD]
-        ran.contents_kwh[slot + 1] = contents
-        ran.discharged_kwh[slot] = sold + max(called[Source.STORAGE], 0.0)
-        ran.charged_kwh[slot] = bought + refilled + max(-called[Source.STORAGE], 0.0)
+        ran.contents_kwh[slot + 1] = min(contents, self._portfolio.contents_kwh)
+        ran.discharged_kwh[slot] = sold + max(given, 0.0)
+        ran.charged_kwh[slot] = bought - stopped + refilled + max(-given, 0.0)
         ran.called_kwh[slot] = called[Source.STORAGE]
         ran.load_kwh[slot] = called[Source.LOAD]
         ran.refilled_kwh[slot] = refilled

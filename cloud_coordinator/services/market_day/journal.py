@@ -54,6 +54,23 @@ class TradingJournal:
         """Mark a step done, with what came of it in words."""
         self._put(key, said.encode())
 
+    def said(self, key: str) -> str | None:
+        """Return what came of a step; None if it is not done."""
+        body = self._known.get(key)
+        return None if body is None else body.decode("utf-8", errors="replace")
+
+    def unanswered(self, day: date, venue: Venue) -> tuple[str, ...]:
+        """Return the numbers of the books for a venue whose results are not known, by number."""
+        prefix = f"{day}/book/{venue.value}-"
+        numbers = [
+            key.removeprefix(f"{day}/book/") for key in self._known if key.startswith(prefix)
+        ]
+        return tuple(
+            number
+            for number in sorted(numbers)
+            if f"{day}/results/{number}.{venue.value}" not in self._known
+        )
+
     def keep_book(self, day: date, number: str, book: BidBook) -> None:
         """Keep the bids of a gate; from now on these are the bids of it."""
         self._put(

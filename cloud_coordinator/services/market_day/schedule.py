@@ -11,8 +11,9 @@ from datetime import date, datetime, time, timedelta
 from typing import Final
 
 from cloud_coordinator.market.bids import Venue
+from cloud_coordinator.market.gates import ExchangeRule
 from cloud_coordinator.services.market_day.asking import BEFORE_GATE, Gate
-from protocols.vocabulary.calendar import jst_moment, market_day
+from protocols.vocabulary.calendar import day_slots, jst_moment, market_day
 
 AHEAD_DAYS: Final = 12
 """Weekly gates close so long before a day of delivery at most, and a little."""
@@ -20,6 +21,14 @@ SETTLED_FOR_DAYS: Final = 7
 """A day is settled again each morning so often: until what is late can have come."""
 SETTLE_AT: Final = time(10)
 """JST of the days after delivery."""
+NEXT_DAY_PLAN: Final = time(12)
+"""JST of the day before, until when OCCTO takes plans of the next day (japan-market 5)."""
+NEXT_DAY: Final = "next"
+"""Name of the round of that plan."""
+CLOSE_BEFORE: Final = timedelta(minutes=15)
+"""A round of the intraday market, or the plan of the next day, is made so long before its gate."""
+ROUND_STEP: Final = timedelta(minutes=5)
+"""From the orders of the first round to their plan, and from a plan to its gate."""
 RESULTS_AFTER: Final = {
     Venue.SPOT: timedelta(minutes=30),
     Venue.INTRADAY: timedelta(0),
@@ -29,10 +38,12 @@ RESULTS_AFTER: Final = {
 
 
 class Step(enum.Enum):
-    """What is done for a day, in this order."""
+    """What is done for a day: CLOSE is a round of the intraday market, PLAN one of OCCTO's."""
 
     BID = "bid"
     RESULTS = "results"
+    PLAN = "plan"
+    CLOSE = "close"
     SETTLE = "settle"
 
 
@@ -107,6 +118,41 @@ def actions_of(day: date, gates: Sequence[Gate], *, now: datetime) -> tuple[Acti
             )
             break
     return tuple(sorted(found, key=lambda one: (one.opens, one.key)))
+
+
+def rounds_of(day: date, exchange: ExchangeRule, *, now: datetime) -> tuple[Action, ...]:
+    """Find the rounds of the intraday market and of plans whose time it is.
+
+    A round that nobody was there for is not made up for: the next one sees the whole position.
+
+    Parameters
+    ----------
+    day : date
+        Of delivery.
+    exchange : ExchangeRule
+        Its intraday gates; plans of the same day have the same (japan-market 5).
+    now : datetime
+        Aware UTC.
+    """
+    first_at, last_at = (jst_moment(day + timedelta(days=k), time()) for k in (-1, 1))
+    if not first_at <= now < last_at:
+        return ()
+    gates = [exchange.intraday_window(slot).end for slot in day_slots(day)]
+    noon = jst_moment(day - timedelta(days=1), NEXT_DAY_PLAN)
+    opens = exchange.intraday_window(day_slots(day)[0]).start
+    first, until = opens + ROUND_STEP, gates[0] - CLOSE_BEFORE - ROUND_STEP
+    found = [
+        Action(step=Step.PLAN, day=day, name=NEXT_DAY, opens=noon - CLOSE_BEFORE, closes=noon),
+        Action(step=Step.CLOSE, day=day, name="00", opens=first, closes=until),
+        Action(step=Step.PLAN, day=day, name="00", opens=first + ROUND_STEP, closes=until),
+    ]
+    for number, gate in enumerate(gates, start=1):
+        for step, before in ((Step.CLOSE, CLOSE_BEFORE), (Step.PLAN, ROUND_STEP)):
+            found.append(
+                Action(step=step, day=day, name=f"{number:02}", opens=gate - before, closes=gate)
+            )
+    current = [one for one in found if one.opens <= now < one.closes]
+    return tuple(sorted(current, key=lambda one: (one.opens, one.key)))
 
 
 def due(actions: Sequence[Action], done: Collection[str], now: datetime) -> tuple[Action, ...]:

@@ -10,6 +10,7 @@ import numpy as np
 from cloud_coordinator.market.areas import Area
 from cloud_coordinator.market.bands import CommandStep, command_at
 from cloud_coordinator.market.bids import Source
+from cloud_coordinator.market.primary import owing_of
 from cloud_coordinator.market.product import ProductRule, Shape
 from cloud_coordinator.market.punctuality import filed_until
 from cloud_coordinator.services.holidays import calendar_around
@@ -30,8 +31,7 @@ from cloud_coordinator.settlement.records import (
 from cloud_coordinator.settlement.settle import settle
 from protocols.vocabulary.arrays import FloatArray
 from protocols.vocabulary.calendar import SLOT_S, SLOTS_A_DAY, Slot
-from protocols.vocabulary.commitment import Droop
-from protocols.vocabulary.droop import DROOP_MAX, Owing
+from protocols.vocabulary.droop import Owing
 from protocols.vocabulary.identifiers import ObligationId, ZoneId
 from protocols.vocabulary.intervals import Interval
 
@@ -93,18 +93,10 @@ def owed(cleared: Cleared, rule: ProductRule, signals: DaySignals, *, area: Area
             price_jpy=cleared.price_jpy,
             first_slot=slots.start,
             slots=len(slots),
+            duration_s=rule.duration_s or SLOT_S,
             power_w=power_w,
         ),
     )
-
-
-def owing_of(area: Area, award_w: float) -> Owing:
-    """Return the law of primary in an area: all of the award is due at the abnormal deviation."""
-    rated_w = award_w * DROOP_MAX * area.nominal_hz / area.abnormal_hz
-    droop = Droop(
-        nominal_hz=area.nominal_hz, droop=DROOP_MAX, dead_band_hz=area.dead_band_hz, delay_s=2.0
-    )
-    return Owing(droop=droop, rated_w=rated_w, award_w=award_w, threshold_hz=area.abnormal_hz)
 
 
 def settled(

@@ -5,50 +5,57 @@ after the settlement. One step that fails is said (an event) and tried again at 
 it never stops the others. Called by the coordinator every few seconds, beside its tick.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import partial
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol
 
 import numpy as np
 
 from cloud_coordinator.fleet.moment import Moment
-from cloud_coordinator.market.bids import Venue
+from cloud_coordinator.market.bids import Source, Venue
 from cloud_coordinator.services.awarding import AwardRequest
 from cloud_coordinator.services.errors import ConflictError, RejectedError
 from cloud_coordinator.services.forecasting import QuantileForecast
 from cloud_coordinator.services.market_day.alerting import Alerts
 from cloud_coordinator.services.market_day.asking import Asker, Gate, Market
+from cloud_coordinator.services.market_day.filing import PlanFiling, PlanOffice
+from cloud_coordinator.services.market_day.foretold import foretold_rows, kept_text
 from cloud_coordinator.services.market_day.journal import TradingJournal
-from cloud_coordinator.services.market_day.records import Compared, Opening
-from cloud_coordinator.services.market_day.rows import (
-    RequirementRows,
-    is_tabled,
-    prediction_rows,
-    transaction_row,
-)
+from cloud_coordinator.services.market_day.position import sun_orders
+from cloud_coordinator.services.market_day.records import Opening
+from cloud_coordinator.services.market_day.rounds import Aside, IntradayRounds
+from cloud_coordinator.services.market_day.rows import RequirementRows, is_tabled, transaction_row
 from cloud_coordinator.services.market_day.schedule import (
+    NEXT_DAY,
     Action,
     Step,
     actions_of,
     days_around,
     due,
+    rounds_of,
 )
 from cloud_coordinator.services.market_day.settling_day import (
     RowStore,
     SettlingDay,
     cleared_of,
 )
+from cloud_coordinator.services.market_day.sun import expected_sun
 from cloud_coordinator.services.records import AwardRecord
 from cloud_coordinator.services.trading import Exchange, Fill, Submission, award_of
-from protocols.vocabulary.calendar import SLOTS_A_DAY, market_day
+from protocols.vocabulary.calendar import SLOTS_A_DAY, day_slots, market_day
 from protocols.vocabulary.errors import VppError
-from protocols.vocabulary.identifiers import ZoneId
+from protocols.vocabulary.identifiers import SiteId, ZoneId
 from protocols.vocabulary.obligation import Service
 
 PLACE_BEFORE: Final = timedelta(minutes=10)
 """An award is given to the fleet so long before it begins: sites offer for what is near."""
+
+ROUNDS_WITHIN: Final = timedelta(days=2)
+"""Orders and plans of days further away can have no answer that is still awaited."""
+NEAR: Final = timedelta(days=60)
+"""Gates of days further apart than this are forgotten."""
 
 
 class AwardDesk(Protocol):
@@ -56,16 +63,6 @@ class AwardDesk(Protocol):
 
     def place(self, request: AwardRequest, now: Moment) -> AwardRecord:
         """Take an award; the same one again changes nothing."""
-
-
-_Result = TypeVar("_Result")
-
-
-class Aside(Protocol):
-    """Where what takes seconds is done, so that links and signals go on meanwhile."""
-
-    async def __call__(self, work: Callable[[], _Result], /) -> _Result:
-        """Do the work; return what it returns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +81,10 @@ class TradingPorts:
         The moment.
     aside : Aside
         For forecasts, bids and settling.
+    office : PlanOffice or None
+        Of OCCTO; None files no plan.
+    absent : callable
+        Sites that are known and do not answer now.
     """
 
     exchanges: Mapping[Venue, Exchange]
@@ -91,6 +92,8 @@ class TradingPorts:
     rows: RowStore
     now: Callable[[], Moment]
     aside: Aside
+    office: PlanOffice | None = None
+    absent: Callable[[], Collection[SiteId]] = tuple
 
 
 class TradingDays:
@@ -124,16 +127,29 @@ class TradingDays:
     ) -> None:
         self._make = market
         self._gates_of = market()
+        self._known_gates: dict[date, tuple[Gate, ...]] = {}
         self._journal = journal
         self._ports = ports
         self._zone = zone
         self._settling = settling
         self._alerts = alerts
+        intraday, office = ports.exchanges.get(Venue.INTRADAY), ports.office
+        self._rounds = (
+            None
+            if intraday is None
+            else IntradayRounds(journal, intraday, alerts=alerts, aside=ports.aside)
+        )
+        self._filing = None if office is None else PlanFiling(journal, office, alerts)
 
     async def turn(self) -> None:
         """Do everything that is due."""
         now = self._ports.now().at
         for day in days_around(now):
+            is_near = abs(day - market_day(now)) <= ROUNDS_WITHIN
+            if is_near and self._rounds is not None:
+                await self._guarded(f"{day}/close", self._rounds.finish(day))
+            if is_near and self._filing is not None:
+                await self._guarded(f"{day}/plan", self._filing.finish(day))
             for action in self._due(day, now):
                 await self._guarded(action.key, self._do(action, now))
             for fill in self._fills(day):
@@ -144,11 +160,21 @@ class TradingDays:
 
     def _due(self, day: date, now: datetime) -> tuple[Action, ...]:
         try:
-            gates = self._gates_of.gates(day)
+            gates = self._gates(day)
         except VppError as error:
             self._alerts.say(f"{day}/gates", "market.failed", str(error))
             return ()
-        return due(actions_of(day, gates, now=now), self._journal.done, now)
+        rounds = rounds_of(day, self._gates_of.exchange, now=now)
+        return due((*actions_of(day, gates, now=now), *rounds), self._journal.done, now)
+
+    def _gates(self, day: date) -> tuple[Gate, ...]:
+        """Gates of a day; rules do not change while the program runs."""
+        if day not in self._known_gates:
+            self._known_gates = {
+                one: gates for one, gates in self._known_gates.items() if abs(one - day) < NEAR
+            }
+            self._known_gates[day] = self._gates_of.gates(day)
+        return self._known_gates[day]
 
     async def _guarded(self, key: str, work: Awaitable[None]) -> None:
         """Do a step; what fails is said and comes again."""
@@ -163,6 +189,10 @@ class TradingDays:
                 await self._bid(action, now)
             case Step.RESULTS:
                 await self._results(action, now)
+            case Step.CLOSE:
+                await self._close(action, now)
+            case Step.PLAN:
+                await self._plan(action, now)
             case Step.SETTLE:
                 await self._settle(action)
 
@@ -187,7 +217,7 @@ class TradingDays:
         committed = [
             replace(fill.bid, power_kw=fill.power_kw)
             for fill in self._fills(action.day)
-            if fill.power_kw
+            if fill.power_kw and fill.bid.source is not Source.PV
         ]
         asker = Asker(market, seed=action.day.toordinal())
         planned = market.portfolio.planned_kwh
@@ -195,9 +225,16 @@ class TradingDays:
         book, used, alerts = await self._ports.aside(
             partial(asker.book, gate, action.day, opening=opening, committed=committed)
         )
+        if Service.ENERGY in gate.services:
+            sun = await self._ports.aside(partial(expected_sun, market, action.day, gate.at))
+            orders = sun_orders(sun.energy_kwh, day=action.day, rule=market.exchange)
+            book, alerts = replace(book, bids=(*book.bids, *orders)), (*alerts, *sun.alerts)
+            used = {**used, **await self._ports.aside(partial(_seen, market, action.day, gate))}
         for line in (*alerts, *market.history.missing()):
             self._alerts.say(action.key, "market.assumed", line)
-        self._ports.rows.save(_predicted(market.area.name, gate, used))
+        text, area = kept_text(used, gate.at), market.area.name
+        self._ports.rows.save(foretold_rows(text, action.day, area=area, market=None))
+        self._journal.mark(f"{action.day}/foretold/{action.name}", text)
         self._journal.keep_book(action.day, action.name, book)
 
     async def _hand_in(self, submission: Submission, action: Action) -> str:
@@ -236,6 +273,39 @@ class TradingDays:
         self._ports.rows.save(_transactions(fills))
         self._journal.keep_fills(action.key, fills)
 
+    async def _close(self, action: Action, now: datetime) -> None:
+        """Close the position on the intraday market; not while what was sold is unknown."""
+        if self._rounds is None or self._waits_for(action.day):
+            return
+        said = await self._rounds.make(
+            action.name, action.day, self._make, at=now, absent=self._ports.absent()
+        )
+        self._journal.mark(action.key, said)
+
+    async def _plan(self, action: Action, now: datetime) -> None:
+        """File what is sold by now, as far as it changed."""
+        if self._filing is None:
+            return
+        is_same_day = action.name != NEXT_DAY
+        if self._waits_for(action.day):
+            self._alerts.say(action.key, "market.assumed", "not all results are known to the plan")
+        gates = [self._gates_of.exchange.intraday_window(s).end for s in day_slots(action.day)]
+        said = await self._filing.revise(
+            action.day,
+            self._fills(action.day),
+            is_same_day=is_same_day,
+            closed=[slot for slot, gate in enumerate(gates) if is_same_day and gate < now],
+        )
+        self._journal.mark(action.key, said)
+
+    def _waits_for(self, day: date) -> bool:
+        """Whether energy was offered day-ahead and nobody knows yet what became of it."""
+        return any(
+            self._journal.submission(day, str(number), Venue.SPOT) is not None
+            and f"{day}/results/{number}.{Venue.SPOT.value}" not in self._journal.done
+            for number, _ in enumerate(self._gates(day))
+        )
+
     async def _place(self, fill: Fill) -> None:
         """Give an award to the fleet shortly before it begins."""
         day, now = fill.bid.slot.day, self._ports.now()
@@ -262,6 +332,11 @@ class TradingDays:
         lines = await self._ports.aside(partial(self._settling.settle, action.day, fills, market))
         for line in lines:
             self._alerts.say(action.key, "market.settled", line)
+        prefix = f"{action.day}/foretold/"
+        for key in [one for one in self._journal.done if one.startswith(prefix)]:
+            text = self._journal.said(key) or ""
+            rows = partial(foretold_rows, text, action.day, area=market.area.name, market=market)
+            self._ports.rows.save(await self._ports.aside(rows))
         self._journal.mark(action.key, "; ".join(lines) or "nothing changed")
 
     def _fills(self, day: date) -> tuple[Fill, ...]:
@@ -277,18 +352,13 @@ class TradingDays:
         self._journal.mark(action.key, f"missed: {cause}")
 
 
-def _predicted(area: str, gate: Gate, used: Mapping[str, QuantileForecast]) -> RequirementRows:
-    compared = [
-        Compared(
-            quantity=name,
-            unit="",
-            known_at=gate.at,
-            forecast=forecast,
-            actual=np.full(SLOTS_A_DAY, np.nan),
-        )
-        for name, forecast in used.items()
-    ]
-    return RequirementRows(predictions=prediction_rows(area, compared))
+def _seen(market: Market, day: date, gate: Gate) -> dict[str, QuantileForecast]:
+    """Forecasts that no bid of storage rests on, of the requirement's table."""
+    area = market.area.name
+    return {
+        "demand": market.forecasts.demand(area, day, gate.at),
+        "pv": market.forecasts.pv(area, day, gate.at),
+    }
 
 
 def _transactions(fills: Sequence[Fill]) -> RequirementRows:

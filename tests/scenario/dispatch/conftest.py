@@ -30,6 +30,7 @@ from cloud_coordinator.services.records import (
 from protocols.link.messages import Event, Hello, Layout, Offer, Stream, Telemetry
 from protocols.vocabulary.arrays import column
 from protocols.vocabulary.commitment import Commitment
+from protocols.vocabulary.droop import Owing
 from protocols.vocabulary.envelope import Baseline, Envelope
 from protocols.vocabulary.identifiers import (
     JournalId,
@@ -42,6 +43,7 @@ from protocols.vocabulary.identifiers import (
 from protocols.vocabulary.intervals import Interval, utc_from_seconds
 from protocols.vocabulary.obligation import Obligation, Service
 from protocols.vocabulary.offer import DispatchSignal, OfferCurve, share
+from protocols.vocabulary.resource import Resource
 
 ZONE = ZoneId("tokyo")
 START_S = 1_784_680_000
@@ -71,7 +73,7 @@ class MemoryStores:
         self.site_records: dict[SiteId, SiteRecord] = {}
         self.award_records: dict[ObligationId, AwardRecord] = {}
         self.children: dict[ObligationId, ChildState] = {}
-        self.offer_records: dict[SiteId, Offer] = {}
+        self.offer_records: dict[tuple[SiteId, Service], Offer] = {}
         self.command_records: list[TsoCommand] = []
         self.dispatch_records: list[DispatchRecord] = []
         self.event_records: dict[str, EventRecord] = {}
@@ -108,18 +110,17 @@ class MemoryStores:
         return replace(award, commitments=tuple(commitments))
 
     def save_offer(self, offer: Offer) -> None:
-        self.offer_records[offer.curve.site_id] = offer
+        self.offer_records[offer.curve.site_id, offer.curve.service] = offer
 
     def offers(
         self, sites: Sequence[SiteId], *, service: Service, interval: Interval
     ) -> Sequence[Offer]:
-        found = [self.offer_records[site] for site in sites if site in self.offer_records]
+        asked = [(site, service) for site in sites]
+        found = [self.offer_records[key] for key in asked if key in self.offer_records]
         return [
             o
             for o in found
-            if o.curve.service is service
-            and o.curve.interval.start <= interval.start
-            and o.curve.interval.end >= interval.end
+            if o.curve.interval.start <= interval.start and o.curve.interval.end >= interval.end
         ]
 
     def save_command(self, command: TsoCommand) -> None:
@@ -166,7 +167,10 @@ class MemoryStores:
         found = [
             e
             for e in self.event_records.values()
-            if query.kind in {None, e.kind} and query.site_id in {None, e.site_id}
+            if query.kind in {None, e.kind}
+            and query.site_id in {None, e.site_id}
+            and (query.since is None or e.recorded_at >= query.since)
+            and (query.until is None or e.recorded_at < query.until)
         ]
         return sorted(found, key=lambda e: e.received_at, reverse=True)[: query.limit]
 
@@ -231,7 +235,10 @@ class FakeSite:
     prompt: bool = False
     moved_s: float = 0.0
     told_version: int = 0
-    commitment: Commitment | None = None
+    held: dict[ObligationId, Commitment] = field(default_factory=dict)
+    frequency_hz: Callable[[float], float] = lambda _: 50.0
+    response_w: float = 0.0
+    resources: tuple[Resource, ...] = ()
     signal: DispatchSignal | None = None
     share_w: float = 0.0
     signal_id: int = 0
@@ -240,13 +247,22 @@ class FakeSite:
     events: int = 0
     unsent: list[tuple[int, tuple[float, ...]]] = field(default_factory=list)
 
-    def offer(self, interval: Interval) -> Offer:
+    @property
+    def commitment(self) -> Commitment | None:
+        """The newest one."""
+        return next(reversed(self.held.values()), None)
+
+    @commitment.setter
+    def commitment(self, commitment: Commitment) -> None:
+        self.held[commitment.obligation.obligation_id] = commitment
+
+    def offer(self, interval: Interval, service: Service = Service.SECONDARY_1) -> Offer:
         n = 1
         seconds = interval.duration_s
         return Offer(
             journal_id=JOURNAL,
             sequence=1,
-            curve=replace(self.curve, interval=interval),
+            curve=replace(self.curve, interval=interval, service=service),
             envelope=Envelope(
                 target=self.site_id,
                 interval=interval,
@@ -271,7 +287,8 @@ class FakeSite:
 
     def power_at(self, time_s: float) -> float:
         """Power on its way to the share."""
-        passed_s, goal_w = max(time_s - self.moved_s, 0.0), min(self.share_w, self.cap_w)
+        passed_s = max(time_s - self.moved_s, 0.0)
+        goal_w = min(self.share_w + self.response_w, self.cap_w)
         return goal_w + (self.power_w - goal_w) * math.exp(-passed_s / self.tau_s)
 
     def hear(self, signal: DispatchSignal, now: datetime) -> None:
@@ -283,15 +300,26 @@ class FakeSite:
     def decide(self, now: datetime) -> None:
         """Let the power move on toward the share that is owed from now on."""
         self.power_w, self.moved_s = self.power_at(now.timestamp()), now.timestamp()
-        running = self.commitment is not None and self.commitment.obligation.interval.contains(now)
-        if not running:
+        running = [c for _, c in sorted(self.held.items()) if c.obligation.interval.contains(now)]
+        called = [c for c in running if c.droop is None]
+        self.response_w = sum(self.response_of(c, now) for c in running if c.droop is not None)
+        if not called:
             self.share_w = 0.0
         elif self.signal is not None and self.signal.interval.contains(now):
-            assert self.commitment is not None
-            curve = self.stale_curve or self.commitment.curve
-            self.share_w = share(curve, self.signal.multipliers)
-            self.told_version = curve.version
+            curves = [self.stale_curve or c.curve for c in called]
+            self.share_w = sum(share(curve, self.signal.multipliers) for curve in curves)
+            self.told_version = curves[0].version
             self.signal_id = self.signal.signal_id
+
+    def response_of(self, commitment: Commitment, now: datetime) -> float:
+        """Answer the frequency by the committed law, as the site's own loop does."""
+        assert commitment.droop is not None
+        owing = Owing(
+            droop=commitment.droop,
+            rated_w=float(self.curve.power_w[-1]),
+            award_w=float(commitment.obligation.power_w.max()),
+        )
+        return owing.theory_w(self.frequency_hz(now.timestamp()))
 
     def cycle(self, now: datetime) -> tuple[float, ...]:
         """Read the meter, then decide the share; return the telemetry row."""
@@ -399,10 +427,12 @@ class World:
             Telemetry(
                 journal_id=JOURNAL,
                 first_sequence=site.sequence,
-                layout_version=1,
+                layout_version=1 + len(site.resources),
                 times_s=np.array([second], dtype=np.int64),
                 signal_ids=np.array([int(row[3])], dtype=np.int64),
-                values=np.array([[*row[:3], 0.0, 0.0, 0.0]], dtype=np.float32),
+                values=np.array(
+                    [[*row[:3], 0.0, 0.0, 0.0, *[0.0] * 4 * len(site.resources)]], dtype=np.float32
+                ),
                 curve_version=site.told_version,
             ),
         )
@@ -420,7 +450,7 @@ class World:
                 epochs={},
                 obligations={},
                 offer_version=0,
-                layout=Layout(version=1, resources=()),
+                layout=Layout(version=1 + len(site.resources), resources=site.resources),
                 signal_id=SignalId(site.signal_id),
             )
         )
@@ -437,12 +467,20 @@ class World:
             self.hello(site)
             site.signal = self.coordinator.intake.signal_of(ZONE)
 
-    def award(self, power_w: float, *, duration_s: int = 300, name: str = "award-1") -> AwardRecord:
-        start = utc_from_seconds(START_S)
+    def award(
+        self,
+        power_w: float,
+        *,
+        duration_s: int = 300,
+        name: str = "award-1",
+        service: Service = Service.SECONDARY_1,
+        start_s: int = START_S,
+    ) -> AwardRecord:
+        start = utc_from_seconds(start_s)
         return self.coordinator.awarding.place(
             AwardRequest(
                 obligation_id=ObligationId(name),
-                service=Service.SECONDARY_1,
+                service=service,
                 zone=ZONE,
                 interval=Interval(start=start, end=start + timedelta(seconds=duration_s)),
                 power_w=power_w,
@@ -485,7 +523,7 @@ class World:
     def request_offer(self, request: OfferRequest) -> None:
         site = self.sites[request.site_id]
         if site.up and site.offers_anything:
-            offer = site.offer(request.interval)
+            offer = site.offer(request.interval, request.service)
             self.at(self.clock.time_s + 0.1, lambda: self.coordinator.intake.offer(offer))
 
     def send_signal(self, signal: DispatchSignal) -> None:

@@ -94,7 +94,9 @@ def test_same_id_with_other_content_is_a_conflict(world: Any) -> None:
         ({"tolerance_w": -1.0}, "tolerance_w"),
         ({"price_jpy_per_kw_30min": Decimal("NaN")}, "price_jpy_per_kw_30min"),
         ({"zone": ZoneId("osaka")}, "osaka"),
-        ({"service": Service.TERTIARY_2}, "tertiary2"),
+        ({"service": Service.COMPOUND}, "compound is not carried out"),
+        ({"service": Service.ENERGY}, "energy is traded"),
+        ({"service": Service.PRIMARY}, "primary needs a site"),
         ({"obligation_id": ObligationId("a/b")}, "obligation_id"),
     ],
 )

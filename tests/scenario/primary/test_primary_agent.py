@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import time
 from datetime import datetime, timedelta
 from types import SimpleNamespace
@@ -9,10 +10,14 @@ from typing import Any, cast
 
 import msgpack
 
+from cloud_coordinator.services.attributing import frequency_hz
+from cloud_coordinator.services.ports import EventStore
+from cloud_coordinator.services.records import EventRecord
 from edge_agent.cycle.advice import PLAN_STEP_S, PLAN_STEPS, Advice
 from edge_agent.cycle.agent import Agent
 from edge_agent.cycle.memory import AgentMemory, HeldMemory
 from edge_agent.cycle.parts import AgentParts
+from edge_agent.cycle.primary_members import members_path
 from edge_agent.cycle.site_orders import SiteOrders
 from edge_agent.forecast.persistence import PersistenceForecaster
 from edge_agent.forecast.port import Grid
@@ -30,6 +35,7 @@ from edge_agent.technician.history import History
 from edge_agent.technician.primary_record import logged_rows, summary_of
 from edge_agent.technician.replay import replay
 from protocols.link.orders import Liveness
+from protocols.vocabulary.intervals import Interval, utc_from_seconds
 
 SECONDS = 5
 
@@ -91,9 +97,38 @@ async def _live(kit: Any, journal: Journal, *, clock: Started, config: Any) -> A
     return site
 
 
+def _as_the_coordinator_reads(events: Any, site_id: Any) -> Any:
+    """Frequency of the seconds that were written, found from the lines as they go up."""
+    records = [
+        EventRecord(
+            event_key=str(one.sequence),
+            site_id=site_id,
+            recorded_at=one.recorded_at,
+            received_at=one.recorded_at,
+            kind=one.kind,
+            payload=msgpack.unpackb(one.payload),
+        )
+        for one in events
+        if one.kind == "primary.logged"
+    ]
+    store = cast("EventStore", SimpleNamespace(events=lambda _: records[::-1]))
+    first = utc_from_seconds(records[0].payload["second"])
+    span = Interval(start=first, end=first + timedelta(seconds=len(records)))
+    return frequency_hz(store, [site_id], span)
+
+
 def test_the_agent_lends_logs_replays_and_gives_back(kit: Any) -> None:
     """If it fails, the site gives reserve without a record that explains it."""
     config, clock = kit.config(), Started(kit.t0)
+    test = {
+        "members": ["site-001/battery-1"],
+        "rule_set_id": "eprx-2025-04-01",
+        "product": "primary",
+        "available_w": 4000.0,
+        "tested_at": "2026-07-01T00:00:00+00:00",
+    }
+    members_path(config).parent.mkdir(parents=True, exist_ok=True)
+    members_path(config).write_text(json.dumps(test), encoding="utf-8")
     journal = Journal.open(config.journal_path, config.site_id, clock)
     site = asyncio.run(_live(kit, journal, clock=clock, config=config))
     events = journal.read(JournalStream.EVENT, 1, journal.last(JournalStream.EVENT))
@@ -101,6 +136,9 @@ def test_the_agent_lends_logs_replays_and_gives_back(kit: Any) -> None:
     written = [msgpack.unpackb(one.payload) for one in events if one.kind == "primary.logged"]
     assert len(written) >= SECONDS - 2
     assert ["since" in one for one in written] == [False] + [True] * (len(written) - 1)
+    told = [msgpack.unpackb(one.payload) for one in events if one.kind == "primary.qualified"]
+    assert told == [test], "told once, at the start"
+    assert set(_as_the_coordinator_reads(events, config.site_id).tolist()) == {49.9}
     reader = JournalReader(config.journal_path)
     logged = logged_rows(reader, seconds=100)
     assert len(logged) == len(written)

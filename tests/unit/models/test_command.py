@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from models.command import EXIT_BAD_INPUT, app, main
 from models.day_ahead.targets import TARGETS
+from models.site.run import LOAD_MODEL, PV_MODEL
 
 
 def test_cards_are_printed_for_people_and_programs() -> None:
@@ -17,7 +18,7 @@ def test_cards_are_printed_for_people_and_programs() -> None:
     assert text.exit_code == 0
     assert "Limits" in text.output
     plain = json.loads(runner.invoke(app, ["card", "--json"]).output)
-    assert set(plain) == {target.name for target in TARGETS}
+    assert set(plain) == {target.name for target in TARGETS} | {LOAD_MODEL, PV_MODEL}
 
 
 @pytest.mark.parametrize(
@@ -25,9 +26,10 @@ def test_cards_are_printed_for_people_and_programs() -> None:
     [
         (["card", "--target", "weather"], "'weather' is none of demand, pv, price, balancing"),
         (["card", "--models", "/nowhere"], "/nowhere/demand.md: cannot be read"),
+        (["evaluate", "--data", "/nowhere", "--target", "site-pv"], "/nowhere: no homes or roofs"),
         (["evaluate", "--data", "/nowhere"], "none of the tables of the data catalogue"),
     ],
-    ids=["target", "folder", "data"],
+    ids=["target", "folder", "homes", "data"],
 )
 def test_bad_input_is_one_clear_line(
     asked: tuple[list[str], str],

@@ -1,6 +1,6 @@
 """Signatures from the coordinator's border to the gateway's and back, over a wire that attacks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -63,6 +63,11 @@ class Wire:
         self.sent.append((topic, payload))
         return True
 
+    def publish_many(self, messages: Sequence[tuple[str, bytes]]) -> int:
+        """Keep them."""
+        self.sent += messages
+        return len(messages)
+
     async def subscribe(self, _pattern: str, callback: MessageCallback) -> None:
         """Keep the callback."""
         self.callback = callback
@@ -121,6 +126,14 @@ def test_an_order_counts_once_here_and_now() -> None:
     ]
     for where, wire, expected in cases:
         assert link.judge(gateway, where, wire) is expected, (where, expected)
+
+
+def test_orders_handed_over_together_are_each_sealed() -> None:
+    """If it fails, an allocation sent in one piece is refused by every gateway."""
+    link, topic = Link(), TOPICS.topic(TopicKind.COMMAND)
+    gateway = link.gateway()
+    assert link.bus.publish_many([(topic, encode(COMMAND))] * 3) == 3
+    assert [link.judge(gateway, topic, data) for _, data in link.wire.sent] == [None] * 3
 
 
 def test_an_order_is_refused_outside_its_window() -> None:

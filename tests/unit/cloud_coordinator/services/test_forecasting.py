@@ -5,7 +5,6 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import pytest
 
-from cloud_coordinator.services.drift import Advice, DayScore, judge, pinball
 from cloud_coordinator.services.forecast_columns import MarketColumns
 from cloud_coordinator.services.forecasting import (
     PERSISTENCE,
@@ -25,6 +24,7 @@ from models.contract import ModelContract
 from models.day_ahead.context import gate_of
 from models.day_ahead.frame import DayFeatures
 from models.day_ahead.history import History, Series
+from models.drift import Advice, DayScore, judge, pinball
 from protocols.vocabulary.arrays import FloatArray
 from protocols.vocabulary.errors import ConfigError
 from protocols.vocabulary.identifiers import ModelId
@@ -135,6 +135,10 @@ def test_a_day_is_never_forecast_by_a_model_that_has_seen_it() -> None:
         newest.until = datetime(year, 1, 1, tzinfo=UTC)
         forecasts = ModelForecasts(Past(HISTORY), {Series.DEMAND: (newest, older)})
         assert forecasts.demand("tokyo", LAST_DAY, GATE).source == expected
+    older.until = newest.until
+    answer = forecasts.demand("tokyo", LAST_DAY, GATE)
+    assert answer.source == PERSISTENCE
+    assert "was made from" in (answer.reason or "")
 
 
 def test_no_model_no_place_no_time() -> None:

@@ -302,6 +302,8 @@ def test_events_are_kept_once_and_shown_newest_first(path: Path) -> None:
     assert everything[1] == event("a", at_s=5)
     since = EventQuery(since=START + timedelta(seconds=5), limit=1)
     assert [one.event_key for one in registry.events.events(since)] == ["b"]
+    until = EventQuery(until=START + timedelta(seconds=5))
+    assert [one.event_key for one in registry.events.events(until)] == ["c"]
     assert registry.events.events(EventQuery(kind="other")) == []
     mine = registry.events.events(EventQuery(site_id=SiteId("site-001")))
     assert [one.event_key for one in mine] == ["b", "a"]

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from edge_agent.forecast.clear_sky import clear_irradiance, cosine_of_zenith
 from edge_agent.forecast.persistence import ClearSkyForecaster, PersistenceForecaster
 from edge_agent.forecast.port import Grid
+from models.clear_sky import clear_irradiance, cosine_of_zenith
 from models.features import SiteHistory
 from protocols.vocabulary.measurement import Quality
 

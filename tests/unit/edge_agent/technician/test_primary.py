@@ -9,7 +9,7 @@ import pytest
 
 from edge_agent.cycle.grid_orders import OrderNote
 from edge_agent.cycle.memory import AgentMemory, changed_state
-from edge_agent.cycle.primary_members import members_path, named_members
+from edge_agent.cycle.primary_members import members_path, named_members, qualified
 from edge_agent.cycle.record import Happened
 from edge_agent.northbound.port import GridOrder, OrderState, Origin
 from edge_agent.technician.app import run_app
@@ -75,7 +75,12 @@ def test_a_recorded_test_qualifies_and_is_kept(
     path = _csv(tmp_path)
     arguments = ["primary", "test", "--recording", str(path), "--config", str(site.config_path)]
     assert named_members(site.config) is None
+    assert qualified(site.config) == ()
     assert run_app(site.clock, [*arguments, "--save", "--json"]) == 0
+    (told,) = qualified(site.config)
+    assert told.kind == "primary.qualified"
+    assert told.payload["product"] == "primary-offline"
+    assert told.payload["available_w"] == pytest.approx(1488.0)
     out = json.loads(capsys.readouterr().out)
     assert out["best"]["names"] == ["battery-1"]
     assert out["best"]["available_w"] == pytest.approx(1488.0)

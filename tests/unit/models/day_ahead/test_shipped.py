@@ -8,10 +8,11 @@ import pytest
 
 from models.day_ahead.context import context_of
 from models.day_ahead.frame import QUANTILES
+from models.day_ahead.history import Series
 from models.day_ahead.run import DayAheadModel
 from models.day_ahead.shipped import shipped_models
 from models.day_ahead.targets import TARGETS, Target
-from models.shipped_files import card_path, model_path
+from models.shipped_files import LATEST, card_path, model_path
 from protocols.vocabulary.calendar import market_day
 from protocols.vocabulary.errors import ConfigError
 from tests.unit.models.day_ahead.synthetic import LAST_DAY, country
@@ -64,3 +65,17 @@ def test_a_file_that_is_no_model_is_one_clear_line(tmp_path: Path) -> None:
     path.write_bytes(b"not a model")
     with pytest.raises(ConfigError, match=r"broken\.onnx"):
         DayAheadModel(path).contract()
+
+
+def test_the_model_of_all_data_is_asked_first_and_the_scored_one_stays_beside_it(
+    tmp_path: Path,
+) -> None:
+    """If it fails, the live service runs on old data, or a backtest on the answers."""
+    scored = model_path("demand").read_bytes()
+    model_path("demand", folder=tmp_path).write_bytes(scored)
+    assert len(shipped_models(folder=tmp_path)[Series.DEMAND]) == 1
+    model_path("demand" + LATEST, folder=tmp_path).write_bytes(b"no model")
+    newest, older = shipped_models(folder=tmp_path)[Series.DEMAND]
+    with pytest.raises(ConfigError, match="demand-latest"):
+        newest.contract()
+    assert older.contract().model_id.startswith("day-ahead-demand")

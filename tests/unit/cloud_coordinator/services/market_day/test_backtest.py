@@ -47,7 +47,9 @@ def test_three_days_in_five_scenarios_add_up() -> None:
     whole = sums["given", "all"]
     assert (whole.days, whole.capacity_jpy, whole.award_slots) == (3, Decimal(6000), 3)
     assert whole.revenue_yen == sum(o.revenue_yen for o in found if o.scenario == "given")
-    assert whole.revenue_yen == 3 * 10086
+    # The second and the third day buy back what the call before them used after the gate:
+    # 125 kWh / 0.88 at 20.00.
+    assert whole.revenue_yen == 10086 + 2 * (10086 - 142 * 20)
     assert sums["given", "2025-05"].revenue_yen == whole.revenue_yen
     assert sums[NO_MARKET, "all"].revenue_yen == 0
     assert sums["day-ahead-arbitrage", "all"].revenue_yen == 15000

@@ -8,6 +8,7 @@ import pytest
 
 from cloud_coordinator.market.bids import Venue
 from cloud_coordinator.market.imbalance import load_imbalance_rule
+from cloud_coordinator.services.market_day.causes import causes_of
 from cloud_coordinator.services.market_day.day import MarketDay
 from cloud_coordinator.services.market_day.portfolio import Portfolio
 from cloud_coordinator.services.market_day.records import CALLED_ACCOUNT, SPOT_ACCOUNT, DayResult
@@ -80,6 +81,24 @@ def test_a_bid_that_breaks_a_rule_is_named_and_nothing_goes_out() -> None:
     result = _run(strategy=Given({Venue.RESERVE: [reserve_bid(kw=999)]}))
     assert not [one for stage in result.stages for one in stage.cleared]
     assert any("minimum" in alert and "eprx-2025-04-01" in alert for alert in result.alerts)
+    causes = causes_of(result, one_battery())
+    assert causes["refused: eprx-2025-04-01 minimum"] == 1
+    assert all(cause.startswith("refused: ") for cause in causes)
+
+
+def test_a_failed_slot_says_what_was_lacking() -> None:
+    """If it fails, a person cannot tell an absent battery from one that follows badly."""
+    away = causes_of(_run(portfolio=broken(one_battery())), one_battery())
+    assert list(away) == ["failed: I+II tertiary2/storage: sites away"]
+
+
+def test_a_day_begins_with_what_its_bids_counted_on() -> None:
+    """If it fails, calls of an evening leave the next day's awards without energy."""
+    asked = market(strategy=Given({}))
+    use_case = MarketDay(asked, imbalance=load_imbalance_rule())
+    opening = replace(use_case.opening(), start_kwh=1000.0)
+    assert opening.expected_kwh[0] == 4000.0
+    assert use_case.run(DAY, opening).ran.contents_kwh[-1] == pytest.approx(4000.0)
 
 
 def test_nothing_after_a_gate_changes_a_question() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -18,6 +18,7 @@ from cloud_coordinator.services.errors import RejectedError, UnknownError
 from cloud_coordinator.services.market_day.alerting import Alerts
 from cloud_coordinator.services.market_day.asking import Market
 from cloud_coordinator.services.market_day.day import MarketDay
+from cloud_coordinator.services.market_day.filing import FiledPlan, PlanAnswer, PlanSide
 from cloud_coordinator.services.market_day.journal import TradingJournal
 from cloud_coordinator.services.market_day.rows import RequirementRows
 from cloud_coordinator.services.market_day.schedule import Step, actions_of, due
@@ -30,7 +31,7 @@ from cloud_coordinator.settlement.records import Statement
 from protocols.sansio.records import Change
 from protocols.vocabulary.calendar import Slot
 from protocols.vocabulary.errors import ConfigError
-from protocols.vocabulary.identifiers import ObligationId, ZoneId
+from protocols.vocabulary.identifiers import ObligationId, SiteId, ZoneId
 from tests.unit.cloud_coordinator.services.market_day.days import (
     DAY,
     Columns,
@@ -41,10 +42,11 @@ from tests.unit.cloud_coordinator.services.market_day.days import (
 )
 
 NAME = "zone-1"
-EVERY = 7
+EVERY = 13
 """Of the effects one in so many kills; with 1 every single one was tried, in a minute."""
 AWARD = f"{NAME}-tokyo-20250514-1-reserve-0"
 BEGIN = datetime.fromisoformat("2025-05-13T09:00+09:00")
+MIDNIGHT = datetime.fromisoformat("2025-05-14T00:00+09:00")
 MOMENTS = (
     "2025-05-13T09:00",
     "2025-05-13T09:52",
@@ -54,6 +56,10 @@ MOMENTS = (
     "2025-05-14T11:55",
     "2025-05-15T10:05",
 )
+
+
+WITH_LOSS = sorted({*MOMENTS, "2025-05-13T11:50", "2025-05-14T00:46", "2025-05-14T00:56"})
+"""The battery is gone from midnight on; plans are filed, and the position is closed."""
 
 
 class Killed(BaseException):
@@ -75,6 +81,7 @@ class World:
     entries_kept: list[StatementEntry] = field(default_factory=list)
     rows: dict[str, dict[str, object]] = field(default_factory=dict)
     statement_made: Statement | None = None
+    filed: dict[tuple[date, PlanSide, int], FiledPlan] = field(default_factory=dict)
 
     def effect(self) -> None:
         """Count, and end the program before or after what it was about to do."""
@@ -106,6 +113,17 @@ class World:
         )
 
     async def fills(self, submission: Submission) -> Sequence[Fill]:
+        if submission.venue is Venue.INTRADAY:
+            return [
+                Fill(
+                    request_id=submission.request_id,
+                    number=number,
+                    bid=bid,
+                    power_kw=bid.power_kw,
+                    price_jpy=bid.price_jpy,
+                )
+                for number, bid in enumerate(submission.bids)
+            ]
         hours = 15 if submission.venue is Venue.RESERVE else 12
         day_before = submission.day - timedelta(days=1)
         cleared = datetime.fromisoformat(f"{day_before}T{hours}:00+09:00")
@@ -121,6 +139,16 @@ class World:
             )
             for number, bid in enumerate(submission.bids)
         ]
+
+    async def file(self, plan: FiledPlan) -> PlanAnswer:
+        self.effect()
+        known = self.filed.setdefault((plan.day, plan.side, plan.sequence), plan)
+        self.sent_different += known != plan
+        self.effect()
+        return PlanAnswer(taken=True, findings=())
+
+    def absent(self) -> set[SiteId]:
+        return {SiteId("battery-1")} if self.at >= MIDNIGHT else set()
 
     def place(self, request: AwardRequest, now: Moment) -> AwardRecord:
         self.effect()
@@ -173,8 +201,9 @@ async def at_once(work: Callable[[], Any], /) -> Any:
     return work()
 
 
-def program(world: World, asked: Market | None = None) -> TradingDays:
+def program(world: World, asked: Market | None = None, *, with_loss: bool = False) -> TradingDays:
     """Start the program on what outlived the last one."""
+    venues = (Venue.SPOT, Venue.RESERVE, *((Venue.INTRADAY,) if with_loss else ()))
     found = asked or traded()
     alerts = Alerts(world, lambda: world.at, name=NAME)
     settling = SettlingDay(world, StatementBook(world), rows=world, now=lambda: world.at, name=NAME)
@@ -182,7 +211,9 @@ def program(world: World, asked: Market | None = None) -> TradingDays:
         lambda: found,
         TradingJournal(world, area="tokyo", name=NAME),
         ports=TradingPorts(
-            exchanges={Venue.SPOT: world, Venue.RESERVE: world},
+            exchanges=dict.fromkeys(venues, world),
+            office=world if with_loss else None,
+            absent=world.absent,
             desk=world,
             rows=world,
             now=lambda: Moment(wall_s=world.at.timestamp(), monotonic_ns=0),
@@ -194,16 +225,16 @@ def program(world: World, asked: Market | None = None) -> TradingDays:
     )
 
 
-def live(world: World, asked: Market | None = None) -> None:
+def live(world: World, asked: Market | None = None, *, with_loss: bool = False) -> None:
     """Walk through the moments; who is killed starts again at once."""
-    running = program(world, asked)
-    for moment in MOMENTS:
+    running = program(world, asked, with_loss=with_loss)
+    for moment in WITH_LOSS if with_loss else MOMENTS:
         world.at = datetime.fromisoformat(f"{moment}+09:00")
         for _ in range(2):
             try:
                 asyncio.run(running.turn())
             except Killed:
-                running = program(world, asked)
+                running = program(world, asked, with_loss=with_loss)
                 asyncio.run(running.turn())
 
 
@@ -233,13 +264,16 @@ def test_a_day_is_traded_from_forecast_to_statement_by_the_clock_alone() -> None
 def test_killed_in_any_step_it_ends_the_same() -> None:
     """If it fails, a loss of power at the wrong moment bids twice, or never."""
     whole = World(statement_made=STATEMENT)
-    live(whole)
+    live(whole, with_loss=True)
+    assert f"{NAME}-tokyo-20250514-intraday-05-intraday" in whole.sent
+    assert (DAY, PlanSide.GENERATION, 1) in whole.filed
     assert whole.effects > 20
     for kill_at in range(1, whole.effects + 1, EVERY):
         world = World(kill_at=kill_at, statement_made=STATEMENT)
-        live(world)
+        live(world, with_loss=True)
         assert world.effects >= kill_at
         assert world.sent == whole.sent, kill_at
+        assert world.filed == whole.filed, kill_at
         assert world.sent_different == 0
         assert world.placed == whole.placed, kill_at
         assert [(e.account, e.number, e.amount_jpy) for e in world.entries_kept] == [

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.cycle.primary_line import SINCE, WHOLE_EVERY_S, opened, shortened
+from protocols.link.primary_line import SINCE, WHOLE_EVERY_S, opened, shortened
 
 NUMBERS = st.one_of(st.none(), st.floats(-1e6, 1e6).map(lambda value: round(value, 3)))
 

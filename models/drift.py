@@ -1,6 +1,7 @@
 """Watches whether a forecast still keeps its word: against persistence, and by its own band.
 
-Pure: told losses and coverages of past days, says what to do. Called by the model forecasts.
+Pure: told losses and coverages of past days, says what to do. Called by the coordinator for its
+areas and by the gateway for its site.
 """
 
 from collections.abc import Sequence
@@ -63,9 +64,9 @@ def pinball(values: FloatArray, truth: FloatArray, quantiles: Sequence[float]) -
     Parameters
     ----------
     values : FloatArray
-        Shape (48, q).
+        Shape (n, q).
     truth : FloatArray
-        Shape (48,); NaN where not known.
+        Shape (n,); NaN where not known.
     quantiles : sequence of float
         Of the last axis.
     """

@@ -1,7 +1,7 @@
 """Where the sun stands, and what a clear sky gives: small, pure, good to a few per cent.
 
 Not a weather model: the measured ratio to the clear sky carries clouds, tilt and dirt. Called by
-the clear-sky forecaster.
+the gateway and by the features of a site; needs only numpy.
 """
 
 from datetime import UTC, datetime, timedelta
