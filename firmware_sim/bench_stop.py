@@ -1,7 +1,7 @@
-"""``vpp bench stop``: from the second person's word to the last device let go.
+"""``vpp bench stop``: from the second person's word to the last device at rest.
 
 The demo's fleet as processes with its broker, TLS and signatures; two persons stop it in the
-middle of an award. When a device was let go is what its agent journaled after reading it back.
+middle of an award. When a device rests is what its agent journaled after reading it back.
 """
 
 import asyncio
@@ -35,7 +35,8 @@ EPILOG: Final = "Example 例: vpp bench stop --sites 8 --json stop.json"
 DEFINITIONS: Final[Mapping[str, str]] = {
     "answered_s": "from sending the second person's confirmation to its answer",
     "decided_s": "to the moment of the site's first cycle in SAFE",
-    "released_s": "to the last device of the site that had an order and was let go, as read back",
+    "released_s": "to the last device of the site that ran and was put to rest (0 W) or let go, as "
+    "read back from it; a device that already rested is not counted",
 }
 EXIT_FAILED: Final = 1
 EXIT_BAD_INPUT: Final = 2
@@ -44,6 +45,8 @@ DURATION_S: Final = 60
 AFTER_S: Final = 6.0
 STARTING_S: Final = 240.0
 _POLL_S: Final = 0.2
+_RELEASE: Final = 0
+"""Sequence under which the end of a release is journaled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +60,7 @@ class SiteStop:
     decided_s : float or None
         First cycle in SAFE.
     devices, released : int
-        Let go by that cycle, and confirmed so.
+        That ran and were put to rest or let go, and confirmed so.
     released_s : float or None
         When the last of them was.
     """
@@ -103,23 +106,33 @@ def site_stop(lines: Sequence[Mapping[str, Any]], said_s: float) -> SiteStop:
     said_s : float
         Unix time of the confirmation.
     """
-    cycles = [one for one in lines if "cycle" in one and one["at_s"] > said_s]
-    safe = next((one for one in cycles if one["mode"] == "SAFE"), None)
-    wanted = set() if safe is None else set(safe["releases"])
     done = {
-        one["resource_id"]: one["at_s"] - said_s
+        (one["resource_id"], one["sequence"]): one["at_s"] - said_s
         for one in lines
-        if one.get("outcome") == "done"
-        and one["at_s"] > said_s
-        and one["sequence"] == 0
-        and one["resource_id"] in wanted
+        if one.get("outcome") == "done" and one["at_s"] > said_s
     }
+    held: dict[str, float] = {}
+    told: dict[str, int] = {}
+    decided_s: float | None = None
+    for cycle in (one for one in lines if "cycle" in one):
+        is_stopped = cycle["at_s"] > said_s and cycle["mode"] == "SAFE"
+        if is_stopped and decided_s is None:
+            decided_s = round(cycle["at_s"] - said_s, 3)
+        for order in cycle["setpoints"]:
+            if is_stopped and order["power_w"] != held.get(order["resource_id"]):
+                told[order["resource_id"]] = order["sequence"]
+            held[order["resource_id"]] = order["power_w"]
+        for resource_id in cycle["releases"]:
+            if is_stopped:
+                told[resource_id] = _RELEASE
+            held.pop(resource_id, None)
+    ended = [done[one] for one in told.items() if one in done]
     return SiteStop(
         site_id=str(lines[0]["site_id"]),
-        decided_s=None if safe is None else round(safe["at_s"] - said_s, 3),
-        devices=len(wanted),
-        released=len(done),
-        released_s=round(max(done.values()), 3) if wanted and len(done) == len(wanted) else None,
+        decided_s=decided_s,
+        devices=len(told),
+        released=len(ended),
+        released_s=round(max(ended), 3) if told and len(ended) == len(told) else None,
     )
 
 
@@ -128,7 +141,7 @@ def as_text(found: Mapping[str, Any]) -> str:
     lines = [
         f"{machine_line()}",
         f"answered after {found['answered_s']:.2f} s",
-        f"{'site':12}{'decided s':>10}{'devices':>9}{'let go':>8}{'last s':>8}",
+        f"{'site':12}{'decided s':>10}{'devices':>9}{'at rest':>8}{'last s':>8}",
     ]
     lines += [
         f"{one['site_id']:12}{_text(one['decided_s']):>10}{one['devices']:>9}"

@@ -26,14 +26,16 @@ from cloud_coordinator.fleet.fleet import (
 )
 from cloud_coordinator.fleet.moment import Moment
 from cloud_coordinator.fleet.snapshot import LinkCondition
+from cloud_coordinator.services.approving import QUIET_S, RULE, Approvals
 from cloud_coordinator.services.errors import UnknownError
 from cloud_coordinator.services.people_ports import AlertStore
 from cloud_coordinator.services.records import EventRecord
 from cloud_coordinator.services.watched_events import WatchedEvents
 from protocols.vocabulary.arrays import FloatArray
+from protocols.vocabulary.identifiers import SiteId
 
 LISTED_MAX: Final = 1000
-_QUIET_S: Final = {**EVENT_QUIET_S, **TELEMETRY_QUIET_S, "events-overlooked": 600.0}
+_QUIET_S: Final = {**EVENT_QUIET_S, **TELEMETRY_QUIET_S, "events-overlooked": 600.0, RULE: QUIET_S}
 _COLUMNS: Final = ("power_w", "soc", "power_w_min", "power_w_max", "energy_wh_capacity")
 _WORDS: Final = ("reason", "alarm", "detail", "cause")
 _PLACES: Final = ("subject", "remote")
@@ -51,9 +53,14 @@ class Alerting:
         The record.
     store : AlertStore
         Where alerts are kept; those that stood are taken up again.
+    approvals : Approvals
+        Resources that wait for a person; acknowledging their alert approves them.
     """
 
-    def __init__(self, fleet: Fleet, events: WatchedEvents, store: AlertStore) -> None:
+    def __init__(
+        self, fleet: Fleet, events: WatchedEvents, store: AlertStore, *, approvals: Approvals
+    ) -> None:
+        self._approvals = approvals
         self._fleet = fleet
         self._events = events
         self._store = store
@@ -73,6 +80,7 @@ class Alerting:
         found = self._watch.sightings(_seen(event) for event in self._events.take())
         found += self._overlooked_now(now)
         found += self._impossible(now)
+        found += self._approvals.look(now)
         looked = look(self._standing, found, quiet_s=_QUIET_S, now_s=now.wall_s)
         again = {
             (sighting.rule, sighting.place) for sighting in found
@@ -102,7 +110,7 @@ class Alerting:
         return self._store.alerts(standing=False, limit=limit)
 
     def acknowledge(self, alert_id: str, *, by: str) -> Alert:
-        """Note that a person has seen an alert; it stands on.
+        """Note that a person has seen an alert; it stands on. One of a resource approves it.
 
         Raises
         ------
@@ -111,6 +119,8 @@ class Alerting:
         """
         for key, alert in self._standing.alerts.items():
             if alert.alert_id == alert_id:
+                if alert.rule == RULE:
+                    self._approvals.approve(SiteId(alert.place), by=by)
                 seen = alert if alert.seen_by else replace(alert, seen_by=by)
                 self._standing = replace(
                     self._standing, alerts={**self._standing.alerts, key: seen}

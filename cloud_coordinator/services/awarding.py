@@ -127,6 +127,7 @@ class AwardingPorts:
     certificates: CertificateStore
     downlink: Downlink
     apart: Apart
+    allowed: Callable[[SiteId], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,8 +297,9 @@ class Awarding:
     def _question(self, award: AwardRecord, now: Moment) -> _Question | None:
         """Ask for missing offers; if the award need not wait for more, put the question."""
         interval = award.obligation.interval
+        heard = self._fleet.snapshot(now).live_in(award.zone)
         live = self._candidates.able(
-            award.obligation.service, self._fleet.snapshot(now).live_in(award.zone)
+            award.obligation.service, [site for site in heard if self._ports.allowed(site)]
         )
         offers = self._candidates.covering(award, live)
         missing = frozenset(live) - {offer.curve.site_id for offer in offers}

@@ -13,6 +13,7 @@ from cloud_coordinator.fleet.moment import Moment, moment_of
 from cloud_coordinator.fleet.snapshot import LinkCondition
 from cloud_coordinator.market.rules import RuleBook
 from cloud_coordinator.services.alerting import Alerting
+from cloud_coordinator.services.approving import Approvals
 from cloud_coordinator.services.assurance import AssurancePolicy
 from cloud_coordinator.services.awarding import Apart, AtOnce, Awarding, AwardingPorts
 from cloud_coordinator.services.book import AwardBook
@@ -73,6 +74,21 @@ class Stores:
     learning: LearningPorts | None = None
     people: PeoplePorts = field(default_factory=PeoplePorts)
     publications: PublishedSeries | None = None
+
+
+def _awarding_ports(
+    stores: Stores, downlink: FleetDownlink, *, apart: Apart, approvals: Approvals
+) -> AwardingPorts:
+    """Return what awarding needs of the outside."""
+    return AwardingPorts(
+        offers=stores.offers,
+        sites=stores.sites,
+        events=stores.events,
+        certificates=stores.certificates,
+        downlink=downlink,
+        apart=apart,
+        allowed=approvals.allowed,
+    )
 
 
 def _query_stores(stores: Stores) -> QueryStores:
@@ -181,18 +197,12 @@ class Coordinator:
         books = Books(awards=book, commands=CommandBook(book, stores.commands, rules=conduct.rules))
         self.memory = Memory(stores.learning)
         self.learning = learning_of(book, stores.learning, memory=self.memory, clock=clock)
+        self.approvals = Approvals(self.fleet, stores.people.state, self._note)
         self.awarding = Awarding(
             book,
             self.fleet,
             rules=conduct.rules,
-            ports=AwardingPorts(
-                offers=stores.offers,
-                sites=stores.sites,
-                events=stores.events,
-                certificates=stores.certificates,
-                downlink=downlink,
-                apart=conduct.apart,
-            ),
+            ports=_awarding_ports(stores, downlink, apart=conduct.apart, approvals=self.approvals),
             policy=informed(conduct.policy, self.memory, stores.learning),
         )
         self.dispatching = Dispatching(
@@ -210,7 +220,9 @@ class Coordinator:
             publications=stores.publications,
             note=self._note,
         )
-        self.alerting = Alerting(self.fleet, watched, stores.people.alerts)
+        self.alerting = Alerting(
+            self.fleet, watched, stores.people.alerts, approvals=self.approvals
+        )
         self.overrides = Overrides(self.fleet, downlink, self._note)
         self.emergency = self.hands = _emergency(
             self.fleet, stores.people, downlink=downlink, note=self._note

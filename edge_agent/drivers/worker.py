@@ -19,6 +19,7 @@ from edge_agent.drivers.field_device import FieldDevice
 from edge_agent.drivers.lease import DeviceLease, LeasePorts
 from edge_agent.drivers.outcomes import not_carried_out
 from edge_agent.drivers.port import FoundDevice, Reading, WriteOutcome, WriteState
+from edge_agent.drivers.violation import Violations
 from protocols.vocabulary.errors import DeviceError, RemoteProtocolError
 from protocols.vocabulary.resource import Resource
 from protocols.vocabulary.setpoint import Setpoint
@@ -64,6 +65,7 @@ class DeviceWorker:
         self._wake = asyncio.Event()
         self._round = Round()
         self._looks = Looks()
+        self._violations = Violations(ports.clock)
         self._misses = 0
         self._relearn = False
         self._broken: BaseException | None = None
@@ -104,7 +106,7 @@ class DeviceWorker:
 
     def take(self) -> list[Reading]:
         """Measurements that arrived since the last call."""
-        return attempt(self.device.readings.take, [], self._note)
+        return self._violations.read(attempt(self.device.readings.take, [], self._note))
 
     def resource(self) -> Resource | None:
         """Resource as far as known; as last known from a family that fails, None if never."""
@@ -271,6 +273,7 @@ class DeviceWorker:
     async def _miss(self, error: Exception) -> None:
         self._misses += 1
         if self._misses >= MISSES_MAX:
+            self._violations.lost(error)
             await self._lose(str(error) or type(error).__name__)
 
     async def _lose(self, cause: str) -> None:
