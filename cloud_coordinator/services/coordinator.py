@@ -91,6 +91,13 @@ def _awarding_ports(
     )
 
 
+def _watched(stores: Stores) -> tuple[WatchedEvents, Stores]:
+    """See to it that the alerts hear of every event that is stored."""
+    events = stores.events
+    watched = events if isinstance(events, WatchedEvents) else WatchedEvents(events)
+    return watched, replace(stores, events=watched)
+
+
 def _query_stores(stores: Stores) -> QueryStores:
     """Choose what questions are answered from."""
     return QueryStores(
@@ -187,9 +194,7 @@ class Coordinator:
         conduct: Conduct,
         clock: Clock,
     ) -> None:
-        events = stores.events
-        watched = events if isinstance(events, WatchedEvents) else WatchedEvents(events)
-        self._events, stores = watched, replace(stores, events=watched)
+        self._events, stores = _watched(stores)
         self._clock, self._event_count = clock, 0
         self.fleet = Fleet()
         self.epoch = stores.epochs.next_epoch(MARKET_LEASE)
@@ -221,7 +226,7 @@ class Coordinator:
             note=self._note,
         )
         self.alerting = Alerting(
-            self.fleet, watched, stores.people.alerts, approvals=self.approvals
+            self.fleet, self._events, stores.people.alerts, approvals=self.approvals
         )
         self.overrides = Overrides(self.fleet, downlink, self._note)
         self.emergency = self.hands = _emergency(

@@ -67,6 +67,7 @@ def running(folder: Path, authority: LinkAuthority) -> Iterator[tuple[int, int]]
     ):
         try:
             _await(gateways)
+            _await(coordinator)
             yield gateways, coordinator
         finally:
             process.terminate()
