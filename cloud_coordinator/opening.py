@@ -63,6 +63,7 @@ class OpenedStore:
             versions=self.book(VERSIONS_BOOK),
             publications=registry.publications,
             absent=Absences(coordinator.fleet, coordinator.now),
+            waits_for=coordinator.consents.waits_for,
             submissions=RecordedSubmissions(
                 SubmissionTable(registry.database), self.trail, who=SERVICE
             ),

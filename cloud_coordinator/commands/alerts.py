@@ -62,7 +62,10 @@ def acknowledge(  # noqa: PLR0913  one parameter per command line option
 ) -> None:
     """Say that you have seen an alert; it stands until its cause is gone.
 
-    警報を確認済みにします(原因が消えるまで発生中のままです)。
+    Of resource-added and market-abnormal this is the approval that they wait for.
+
+    警報を確認済みにします(原因が消えるまで発生中のままです)。resource-added と
+    market-abnormal では承認になります。
     """
     found = act(
         Server(url=url, key_file=key_file, ca=ca),

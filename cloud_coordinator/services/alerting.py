@@ -6,7 +6,7 @@ told of one look is bounded (:mod:`cloud_coordinator.alerts`).
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -26,20 +26,34 @@ from cloud_coordinator.fleet.fleet import (
 )
 from cloud_coordinator.fleet.moment import Moment
 from cloud_coordinator.fleet.snapshot import LinkCondition
-from cloud_coordinator.services.approving import QUIET_S, RULE, Approvals
 from cloud_coordinator.services.errors import UnknownError
 from cloud_coordinator.services.people_ports import AlertStore
 from cloud_coordinator.services.records import EventRecord
 from cloud_coordinator.services.watched_events import WatchedEvents
 from protocols.vocabulary.arrays import FloatArray
-from protocols.vocabulary.identifiers import SiteId
 
 LISTED_MAX: Final = 1000
-_QUIET_S: Final = {**EVENT_QUIET_S, **TELEMETRY_QUIET_S, "events-overlooked": 600.0, RULE: QUIET_S}
+_QUIET_S: Final = {**EVENT_QUIET_S, **TELEMETRY_QUIET_S, "events-overlooked": 600.0}
+WAITING_QUIET_S: Final = 90.0
+"""What waits for a person is told anew within this."""
 _COLUMNS: Final = ("power_w", "soc", "power_w_min", "power_w_max", "energy_wh_capacity")
 _WORDS: Final = ("reason", "alarm", "detail", "cause")
 _PLACES: Final = ("subject", "remote")
 _SAVED_EVERY_S: Final = 10.0
+
+
+class Waiting(Protocol):
+    """What waits for a person: acknowledging its alert lets it go on."""
+
+    @property
+    def rule(self) -> str:
+        """Name of the alert."""
+
+    def look(self, now: Moment) -> Sequence[Sighting]:
+        """Return what waits."""
+
+    def approve(self, place: str, *, by: str) -> None:
+        """Let it go on."""
 
 
 class Alerting:
@@ -53,14 +67,15 @@ class Alerting:
         The record.
     store : AlertStore
         Where alerts are kept; those that stood are taken up again.
-    approvals : Approvals
-        Resources that wait for a person; acknowledging their alert approves them.
+    waiting : sequence of Waiting
+        What waits for a person; acknowledging its alert approves it.
     """
 
     def __init__(
-        self, fleet: Fleet, events: WatchedEvents, store: AlertStore, *, approvals: Approvals
+        self, fleet: Fleet, events: WatchedEvents, store: AlertStore, *, waiting: Sequence[Waiting]
     ) -> None:
-        self._approvals = approvals
+        self._waiting = {one.rule: one for one in waiting}
+        self._quiet_s = {**_QUIET_S, **dict.fromkeys(self._waiting, WAITING_QUIET_S)}
         self._fleet = fleet
         self._events = events
         self._store = store
@@ -80,8 +95,9 @@ class Alerting:
         found = self._watch.sightings(_seen(event) for event in self._events.take())
         found += self._overlooked_now(now)
         found += self._impossible(now)
-        found += self._approvals.look(now)
-        looked = look(self._standing, found, quiet_s=_QUIET_S, now_s=now.wall_s)
+        for one in self._waiting.values():
+            found += one.look(now)
+        looked = look(self._standing, found, quiet_s=self._quiet_s, now_s=now.wall_s)
         again = {
             (sighting.rule, sighting.place) for sighting in found
         } & looked.standing.alerts.keys()
@@ -110,7 +126,7 @@ class Alerting:
         return self._store.alerts(standing=False, limit=limit)
 
     def acknowledge(self, alert_id: str, *, by: str) -> Alert:
-        """Note that a person has seen an alert; it stands on. One of a resource approves it.
+        """Note that a person has seen an alert; it stands on. What waited for a person goes on.
 
         Raises
         ------
@@ -119,8 +135,8 @@ class Alerting:
         """
         for key, alert in self._standing.alerts.items():
             if alert.alert_id == alert_id:
-                if alert.rule == RULE:
-                    self._approvals.approve(SiteId(alert.place), by=by)
+                if alert.rule in self._waiting:
+                    self._waiting[alert.rule].approve(alert.place, by=by)
                 seen = alert if alert.seen_by else replace(alert, seen_by=by)
                 self._standing = replace(
                     self._standing, alerts={**self._standing.alerts, key: seen}

@@ -23,7 +23,6 @@ RULE: Final = "resource-added"
 SETTLING_S: Final = 600.0
 AGAIN_S: Final = 30.0
 """The alert is told again so often while the resource waits."""
-QUIET_S: Final = 90.0
 GROWTH: Final = 1.1
 """What a power may differ by without being another device's; so far alerts allow it too."""
 _KEY: Final = "approved/"
@@ -44,6 +43,8 @@ class Approvals:
         The record.
     """
 
+    rule = RULE
+
     def __init__(self, fleet: Fleet, state: StateStore, note: Note) -> None:
         self._fleet = fleet
         self._state = state
@@ -62,8 +63,9 @@ class Approvals:
         """Whether a site may be given new awards."""
         return site_id not in self._pending
 
-    def approve(self, site_id: SiteId, *, by: str) -> None:
+    def approve(self, place: str, *, by: str) -> None:
         """Take what a site has now for approved."""
+        site_id = SiteId(place)
         layout = self._looked.get(site_id)
         waiting = self._pending.pop(site_id, ())
         if layout is None or not waiting:

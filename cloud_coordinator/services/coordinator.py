@@ -18,6 +18,7 @@ from cloud_coordinator.services.assurance import AssurancePolicy
 from cloud_coordinator.services.awarding import Apart, AtOnce, Awarding, AwardingPorts
 from cloud_coordinator.services.book import AwardBook
 from cloud_coordinator.services.commands import CommandBook
+from cloud_coordinator.services.consenting import Consents
 from cloud_coordinator.services.dispatching import Books, Dispatching, DispatchingPorts
 from cloud_coordinator.services.emergency import Emergency, EmergencyPorts
 from cloud_coordinator.services.explaining import QueryStores
@@ -202,7 +203,9 @@ class Coordinator:
         books = Books(awards=book, commands=CommandBook(book, stores.commands, rules=conduct.rules))
         self.memory = Memory(stores.learning)
         self.learning = learning_of(book, stores.learning, memory=self.memory, clock=clock)
-        self.approvals = Approvals(self.fleet, stores.people.state, self._note)
+        state = stores.people.state
+        self.approvals = Approvals(self.fleet, state, self._note)
+        self.consents = Consents(state, self._note, lambda: self.emergency.is_automatic)
         self.awarding = Awarding(
             book,
             self.fleet,
@@ -226,7 +229,7 @@ class Coordinator:
             note=self._note,
         )
         self.alerting = Alerting(
-            self.fleet, self._events, stores.people.alerts, approvals=self.approvals
+            self.fleet, self._events, stores.people.alerts, waiting=(self.approvals, self.consents)
         )
         self.overrides = Overrides(self.fleet, downlink, self._note)
         self.emergency = self.hands = _emergency(

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Final, Protocol
 
 import aiohttp
@@ -38,6 +39,7 @@ from cloud_coordinator.services.market_day.trading_day import (
     AwardDesk,
     TradingDays,
     TradingPorts,
+    no_wait,
 )
 from cloud_coordinator.services.ports import EventStore
 from cloud_coordinator.services.publications import PublicationStore
@@ -81,6 +83,8 @@ class ServicePorts:
         When.
     absent : callable
         Sites that are known and do not answer now.
+    waits_for : callable
+        What the bids of a day wait for, of :class:`TradingPorts`.
     """
 
     records: RecordBook
@@ -93,6 +97,7 @@ class ServicePorts:
     publications: ImportStore
     clock: Clock
     absent: Callable[[], Collection[SiteId]] = tuple
+    waits_for: Callable[[date, str], str] = no_wait
 
 
 class SpokenEvents:
@@ -240,6 +245,7 @@ def trading_days(
             aside=asyncio.to_thread,
             office=office,
             absent=ports.absent,
+            waits_for=ports.waits_for,
         ),
         zone=file.zone,
         settling=SettlingDay(

@@ -35,8 +35,8 @@ class Alerts:
         step : str
             Key of the step.
         kind : str
-            ``market.assumed``, ``market.failed``, ``market.refused``, ``market.missed`` or
-            ``market.settled``.
+            ``market.assumed``, ``market.failed``, ``market.refused``, ``market.waiting``,
+            ``market.missed`` or ``market.settled``.
         line : str
             What and why.
         """

@@ -20,6 +20,7 @@ from cloud_coordinator.services.errors import ConflictError, RejectedError
 from cloud_coordinator.services.forecasting import QuantileForecast
 from cloud_coordinator.services.market_day.alerting import Alerts
 from cloud_coordinator.services.market_day.asking import Asker, Gate, Market
+from cloud_coordinator.services.market_day.caution import abnormality
 from cloud_coordinator.services.market_day.filing import PlanFiling, PlanOffice
 from cloud_coordinator.services.market_day.foretold import foretold_rows, kept_text
 from cloud_coordinator.services.market_day.journal import TradingJournal
@@ -42,6 +43,7 @@ from cloud_coordinator.services.market_day.settling_day import (
     cleared_of,
 )
 from cloud_coordinator.services.market_day.sun import expected_sun
+from cloud_coordinator.services.market_history import MarketSeries
 from cloud_coordinator.services.records import AwardRecord
 from cloud_coordinator.services.trading import Exchange, Fill, Submission, award_of
 from protocols.vocabulary.calendar import SLOTS_A_DAY, day_slots, market_day
@@ -54,8 +56,15 @@ PLACE_BEFORE: Final = timedelta(minutes=10)
 
 ROUNDS_WITHIN: Final = timedelta(days=2)
 """Orders and plans of days further away can have no answer that is still awaited."""
+LOOKED_MAX: Final = 100
+"""Gates whose market is remembered as abnormal or not."""
 NEAR: Final = timedelta(days=60)
 """Gates of days further apart than this are forgotten."""
+
+
+def no_wait(_day: date, _cause: str) -> str:
+    """Ask nobody: of simulated days."""
+    return ""
 
 
 class AwardDesk(Protocol):
@@ -85,6 +94,8 @@ class TradingPorts:
         Of OCCTO; None files no plan.
     absent : callable
         Sites that are known and do not answer now.
+    waits_for : callable
+        Given a day and what is abnormal: what its bids wait for; empty if they may be made.
     """
 
     exchanges: Mapping[Venue, Exchange]
@@ -94,6 +105,7 @@ class TradingPorts:
     aside: Aside
     office: PlanOffice | None = None
     absent: Callable[[], Collection[SiteId]] = tuple
+    waits_for: Callable[[date, str], str] = no_wait
 
 
 class TradingDays:
@@ -140,6 +152,7 @@ class TradingDays:
             else IntradayRounds(journal, intraday, alerts=alerts, aside=ports.aside)
         )
         self._filing = None if office is None else PlanFiling(journal, office, alerts)
+        self._abnormal: dict[str, str] = {}
 
     async def turn(self) -> None:
         """Do everything that is due."""
@@ -203,6 +216,8 @@ class TradingDays:
             if now > action.closes:
                 self._missed(action, "the gate closed before any bid was made")
                 return
+            if await self._waits(action):
+                return
             await self._make_bids(action)
         said = []
         for venue in Venue:
@@ -210,6 +225,20 @@ class TradingDays:
             if submission is not None:
                 said.append(await self._hand_in(submission, action))
         self._journal.mark(action.key, "; ".join(said) or "nothing to hand in")
+
+    async def _waits(self, action: Action) -> bool:
+        """Whether the bids wait for a person; the market is looked at once for each gate."""
+        if action.key not in self._abnormal:
+            market = await self._ports.aside(self._make)
+            spot = market.history.column(MarketSeries.SPOT, market.area.name)
+            gate = market.gates(action.day)[int(action.name)]
+            if len(self._abnormal) >= LOOKED_MAX:
+                self._abnormal.clear()
+            self._abnormal[action.key] = abnormality(spot, action.day, gate.at)
+        cause = self._ports.waits_for(action.day, self._abnormal[action.key])
+        if cause:
+            self._alerts.say(action.key, "market.waiting", cause)
+        return bool(cause)
 
     async def _make_bids(self, action: Action) -> None:
         market = await self._ports.aside(self._make)

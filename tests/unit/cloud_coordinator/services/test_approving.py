@@ -47,7 +47,7 @@ class Desk:
         self.fleet.upsert_site(SITE, ZoneId("tokyo"))
         self.approvals = Approvals(self.fleet, state, lambda kind, payload: self.notes.append(kind))
         events = WatchedEvents(Events())  # type: ignore[arg-type]
-        self.alerting = Alerting(self.fleet, events, MemoryAlerts(), approvals=self.approvals)
+        self.alerting = Alerting(self.fleet, events, MemoryAlerts(), waiting=[self.approvals])
 
     def say(self, version: int, *resources: Resource) -> None:
         """Let the site say what it has."""

@@ -82,6 +82,7 @@ class World:
     rows: dict[str, dict[str, object]] = field(default_factory=dict)
     statement_made: Statement | None = None
     filed: dict[tuple[date, PlanSide, int], FiledPlan] = field(default_factory=dict)
+    waits: str = ""
 
     def effect(self) -> None:
         """Count, and end the program before or after what it was about to do."""
@@ -146,6 +147,9 @@ class World:
         self.sent_different += known != plan
         self.effect()
         return PlanAnswer(taken=True, findings=())
+
+    def waits_for(self, _day: date, _cause: str) -> str:
+        return self.waits
 
     def absent(self) -> set[SiteId]:
         return {SiteId("battery-1")} if self.at >= MIDNIGHT else set()
@@ -214,6 +218,7 @@ def program(world: World, asked: Market | None = None, *, with_loss: bool = Fals
             exchanges=dict.fromkeys(venues, world),
             office=world if with_loss else None,
             absent=world.absent,
+            waits_for=world.waits_for,
             desk=world,
             rows=world,
             now=lambda: Moment(wall_s=world.at.timestamp(), monotonic_ns=0),
@@ -259,6 +264,18 @@ def test_a_day_is_traded_from_forecast_to_statement_by_the_clock_alone() -> None
     assert amounts == {AWARD: Decimal(2000), "spot": Decimal(-1000)}
     assert world.rows["transactions"][AWARD]["settlement_amount"] == Decimal(2000)  # type: ignore[index]
     assert any("tertiary2" in key for key in world.rows["predictions"])
+
+
+def test_bids_wait_for_a_person_and_go_out_when_he_agrees() -> None:
+    """If it fails, the machine trades on in a market, or a fleet, that a person must judge."""
+    world = World(waits="a person has control")
+    running = program(world)
+    for minute, sent in ((52, 0), (53, 0), (54, 1)):
+        world.at = datetime.fromisoformat(f"2025-05-13T09:{minute}+09:00")
+        world.waits = "" if sent else world.waits
+        asyncio.run(running.turn())
+        assert len([one for one in world.sent if one.endswith("spot")]) == sent, minute
+    assert world.lines("market.waiting") == ["a person has control"]
 
 
 def test_killed_in_any_step_it_ends_the_same() -> None:
