@@ -40,6 +40,12 @@ RELEASE_S: Final = 1.0
 RELEASE_PART: Final = 0.05
 """An estimate that is too large by this part of a curve's reach is given up with this time
 constant: what a saturated site could not follow is over when its call is within reach again."""
+SUDDEN_PART: Final = 0.2
+SUDDEN_TOGETHER_PART: Final = 0.02
+"""A gap of this part of a curve's reach that a site opens within one row, by moving away from its
+call, is taken in full at once, and what the site did before says nothing any more: a tripped
+feeder or breaker is not waited out. Only where such gaps together pass the second part, of the
+reach of all: a kettle's step is made up by its own site, and chasing each would be noise."""
 MEMORY_S: Final = 8.0
 """How long calls and answers are remembered to judge whether a site moves at all."""
 UNMOVED_BELOW: Final = 0.15
@@ -204,34 +210,50 @@ class Tracking:
             delivered_w, np.minimum(low, soonest_w), np.maximum(high, soonest_w)
         )
         usable = fresh & ~first & np.isfinite(error_w) & (rows.second > self._start_s + ENTRY_S)
-        self._learn(np.nan_to_num(error_w), delivered_w, usable=usable, steps=steps)
+        error_w = np.nan_to_num(error_w)
+        moved_w = np.nan_to_num(delivered_w - self._delivered_w)
+        sudden = usable & self._sudden(error_w, moved_w)
+        self._learn(error_w, moved_w, usable=usable, sudden=sudden, steps=steps)
         self._delivered_w = np.where(
             fresh & np.isfinite(delivered_w), delivered_w, self._delivered_w
         )
-        self._judge((low + high) / 2.0, usable=usable, steps=steps)
+        self._judge((low + high) / 2.0, usable=usable, sudden=sudden, steps=steps)
         self._called_w = np.where(fresh, called_w, self._called_w)
         self._slow_w = np.where(first, called_w, self._slow_w)
         self._second = np.where(fresh, rows.second, self._second)
 
+    def _sudden(self, error_w: FloatArray, moved_w: FloatArray) -> Mask:
+        """Which gaps opened within this row, if they weigh together; shape (n,)."""
+        opened = (moved_w * np.sign(error_w) > np.abs(error_w) / 2.0) & (
+            np.abs(error_w) > SUDDEN_PART * self._reach_w
+        )
+        weighs = abs(float(error_w[opened].sum())) > SUDDEN_TOGETHER_PART * self._reach_w.sum()
+        return np.asarray(opened & weighs, dtype=np.bool_)
+
     def _learn(
-        self, error_w: FloatArray, delivered_w: FloatArray, *, usable: Mask, steps: IntArray
+        self,
+        error_w: FloatArray,
+        moved_w: FloatArray,
+        *,
+        usable: Mask,
+        sudden: Mask,
+        steps: IntArray,
     ) -> None:
         """Move the estimates, without wind-up: not while a site is on its way, and fast back."""
-        towards_w = np.nan_to_num(delivered_w - self._delivered_w) * -np.sign(error_w)
-        on_its_way = towards_w > APPROACH_PART * steps * np.abs(error_w)
+        on_its_way = moved_w * -np.sign(error_w) > APPROACH_PART * steps * np.abs(error_w)
         growing = usable & ~(on_its_way & (np.abs(error_w) > np.abs(self._error_w)))
         surplus_w = np.abs(self._error_w) - np.abs(error_w)
         settling_s = np.where(surplus_w > RELEASE_PART * self._reach_w, RELEASE_S, SETTLING_S)
-        gain = 1.0 - np.exp(-steps / settling_s)
+        gain = np.where(sudden, 1.0, 1.0 - np.exp(-steps / settling_s))
         self._error_w += np.where(growing, gain * (error_w - self._error_w), 0.0)
 
     def forget(self, chosen: Mask) -> None:
         """Drop the estimates of sites that were not called by their committed curves."""
         self._error_w[chosen] = 0.0
 
-    def _judge(self, called_w: FloatArray, *, usable: Mask, steps: IntArray) -> None:
+    def _judge(self, called_w: FloatArray, *, usable: Mask, sudden: Mask, steps: IntArray) -> None:
         """Compare what was called with what came, over the last seconds."""
-        fade = np.exp(-steps / MEMORY_S)
+        fade = np.where(sudden, 0.0, np.exp(-steps / MEMORY_S))
         answer = fade * self._answer + called_w * self._delivered_w
         call = fade * self._call + called_w**2
         self._answer = np.where(usable, answer, self._answer)

@@ -63,6 +63,39 @@ def test_a_fifth_falls_silent(make_world: MakeWorld, phase_s: float, seed: int) 
     assert back_s <= 3.0
 
 
+@pytest.mark.parametrize("phase_s", [0.0, 0.25, 0.5, 0.75, 0.95])
+@pytest.mark.parametrize("ramp", [0.0, 0.015])
+def test_a_fifth_loses_its_power(make_world: MakeWorld, phase_s: float, ramp: float) -> None:
+    """If it fails, a feeder that trips under sites which go on reporting is waited out."""
+    world, start_s = begun(make_world)
+
+    def commanded_w(time_s: float) -> float:
+        return min(0.7 + ramp * max(0, int(time_s - start_s - 60)), 0.9) * AWARD_W
+
+    for second in range(90):
+        at_s = start_s + second
+        world.at(at_s + 0.05, lambda at_s=at_s: world.command(at_s, commanded_w(at_s)))
+    lost_s = start_s + 60 + phase_s
+    sites = list(world.sites.values())
+    tripped = sites[:4]
+
+    def trip() -> None:
+        for site in tripped:
+            site.cap_w = 0.0
+
+    world.at(lost_s, trip)
+    world.run_until(lost_s + 0.1)
+    back_s = None
+    while world.clock.time_s < lost_s + 20.0:
+        world.run_until(world.clock.time_s + 0.1)
+        now_s = world.clock.time_s
+        error_w = delivered_w(world, sites) - commanded_w(now_s - 0.2)
+        inside = abs(error_w) <= TOLERANCE_W
+        back_s = (back_s or now_s - lost_s) if inside else None
+    assert back_s is not None
+    assert back_s <= 3.0
+
+
 def test_late_rows_are_no_silence(make_world: MakeWorld) -> None:
     """If it fails, a slow broker makes the coordinator give its whole fleet up."""
     world, start_s = begun(make_world)
