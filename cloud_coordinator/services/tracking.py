@@ -40,12 +40,14 @@ RELEASE_S: Final = 1.0
 RELEASE_PART: Final = 0.05
 """An estimate that is too large by this part of a curve's reach is given up with this time
 constant: what a saturated site could not follow is over when its call is within reach again."""
-SUDDEN_PART: Final = 0.2
-SUDDEN_TOGETHER_PART: Final = 0.02
-"""A gap of this part of a curve's reach that a site opens within one row, by moving away from its
-call, is taken in full at once, and what the site did before says nothing any more: a tripped
-feeder or breaker is not waited out. Only where such gaps together pass the second part, of the
-reach of all: a kettle's step is made up by its own site, and chasing each would be noise."""
+SUDDEN_PART: Final = 0.05
+SUDDEN_TOGETHER_PART: Final = 0.01
+SUDDEN_S: Final = 2
+"""A gap beyond the first part of a curve's reach that a site opens within one row, by moving away
+from its call, is taken in full for some seconds, and what the site did before says nothing any
+more: a tripped feeder is not waited out. Only where such gaps together pass the second part, of the
+reach of all: a kettle's step is made up by its own site, and chasing each would be noise. Rows
+of one second come over several looks, so the gaps of all these seconds count together."""
 MEMORY_S: Final = 8.0
 """How long calls and answers are remembered to judge whether a site moves at all."""
 UNMOVED_BELOW: Final = 0.15
@@ -144,6 +146,8 @@ class Tracking:
         self._slow_w = np.zeros(n)
         self._error_w = np.zeros(n)
         self._delivered_w = np.zeros(n)
+        self._gap_w = np.zeros(n)
+        self._opened_s = np.zeros(n, dtype=np.int64)
         self._answer = np.zeros(n)
         self._call = np.zeros(n)
         self._reach_w = np.maximum(np.abs(self.table.power_w).max(axis=1, initial=0.0), 1.0)
@@ -212,7 +216,7 @@ class Tracking:
         usable = fresh & ~first & np.isfinite(error_w) & (rows.second > self._start_s + ENTRY_S)
         error_w = np.nan_to_num(error_w)
         moved_w = np.nan_to_num(delivered_w - self._delivered_w)
-        sudden = usable & self._sudden(error_w, moved_w)
+        sudden = self._sudden(error_w, moved_w, usable=usable, rows=rows)
         self._learn(error_w, moved_w, usable=usable, sudden=sudden, steps=steps)
         self._delivered_w = np.where(
             fresh & np.isfinite(delivered_w), delivered_w, self._delivered_w
@@ -222,13 +226,18 @@ class Tracking:
         self._slow_w = np.where(first, called_w, self._slow_w)
         self._second = np.where(fresh, rows.second, self._second)
 
-    def _sudden(self, error_w: FloatArray, moved_w: FloatArray) -> Mask:
-        """Which gaps opened within this row, if they weigh together; shape (n,)."""
-        opened = (moved_w * np.sign(error_w) > np.abs(error_w) / 2.0) & (
-            np.abs(error_w) > SUDDEN_PART * self._reach_w
-        )
-        weighs = abs(float(error_w[opened].sum())) > SUDDEN_TOGETHER_PART * self._reach_w.sum()
-        return np.asarray(opened & weighs, dtype=np.bool_)
+    def _sudden(
+        self, error_w: FloatArray, moved_w: FloatArray, *, usable: Mask, rows: Rows
+    ) -> Mask:
+        """Which sites opened a gap within the last seconds, if the gaps weigh together."""
+        opened = usable & (np.abs(error_w) > SUDDEN_PART * self._reach_w)
+        opened &= moved_w * np.sign(error_w) > np.abs(error_w) / 2.0
+        self._opened_s = np.where(opened, rows.second, self._opened_s)
+        present_s = float(np.median(rows.second[rows.heard])) if rows.heard.any() else 0.0
+        is_open = self._opened_s > present_s - SUDDEN_S
+        self._gap_w = np.where(is_open, np.where(usable, error_w, self._gap_w), 0.0)
+        weighs = abs(float(self._gap_w.sum())) > SUDDEN_TOGETHER_PART * self._reach_w.sum()
+        return np.asarray(is_open & weighs, dtype=np.bool_)
 
     def _learn(
         self,
@@ -244,12 +253,14 @@ class Tracking:
         growing = usable & ~(on_its_way & (np.abs(error_w) > np.abs(self._error_w)))
         surplus_w = np.abs(self._error_w) - np.abs(error_w)
         settling_s = np.where(surplus_w > RELEASE_PART * self._reach_w, RELEASE_S, SETTLING_S)
-        gain = np.where(sudden, 1.0, 1.0 - np.exp(-steps / settling_s))
+        gain = 1.0 - np.exp(-steps / settling_s)
         self._error_w += np.where(growing, gain * (error_w - self._error_w), 0.0)
+        self._error_w[sudden] = self._gap_w[sudden]
 
     def forget(self, chosen: Mask) -> None:
-        """Drop the estimates of sites that were not called by their committed curves."""
-        self._error_w[chosen] = 0.0
+        """Drop what was learned of sites that were not called by their committed curves."""
+        for learned in (self._error_w, self._gap_w, self._answer, self._call, self._unmoved):
+            learned[chosen] = 0
 
     def _judge(self, called_w: FloatArray, *, usable: Mask, sudden: Mask, steps: IntArray) -> None:
         """Compare what was called with what came, over the last seconds."""
@@ -258,7 +269,7 @@ class Tracking:
         call = fade * self._call + called_w**2
         self._answer = np.where(usable, answer, self._answer)
         self._call = np.where(usable, call, self._call)
-        telling = usable & (self._call > MEMORY_S * (TELLING_PART * self._reach_w) ** 2)
+        telling = usable & (sudden | (self._call > MEMORY_S * (TELLING_PART * self._reach_w) ** 2))
         self._unmoved |= telling & (self._answer < UNMOVED_BELOW * self._call)
         self._unmoved &= ~(telling & (self._answer > MOVED_ABOVE * self._call))
 
