@@ -13,12 +13,8 @@ from typing import Any, Final
 import numpy as np
 
 from cloud_coordinator.allocation.problem import AllocationInputError
-from cloud_coordinator.allocation.reliability import (
-    Promise,
-    SharedOutage,
-    check_promise,
-    delivered_law,
-)
+from cloud_coordinator.allocation.promise import Promise, SharedOutage, check_promise
+from cloud_coordinator.allocation.reliability import delivered_law
 from protocols.vocabulary.arrays import FloatArray
 
 FORMAT: Final = "vpp-certificate/1"

@@ -13,14 +13,8 @@ import numpy as np
 from cloud_coordinator.allocation.allocate import Grid, allocate
 from cloud_coordinator.allocation.outcome import Allocation, Relaxed
 from cloud_coordinator.allocation.problem import AllocationInputError, FleetColumns, Product
-from cloud_coordinator.allocation.reliability import (
-    DeliveredLaw,
-    Moments,
-    Promise,
-    SharedOutage,
-    delivered_law,
-    moments,
-)
+from cloud_coordinator.allocation.promise import Promise, SharedOutage
+from cloud_coordinator.allocation.reliability import DeliveredLaw, Moments, delivered_law, moments
 from cloud_coordinator.allocation.rows import Engine
 from protocols.vocabulary.arrays import FloatArray
 

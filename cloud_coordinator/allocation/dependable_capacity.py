@@ -21,12 +21,8 @@ from cloud_coordinator.allocation.capacity import (
     share_out,
 )
 from cloud_coordinator.allocation.curves import curve_table
-from cloud_coordinator.allocation.reliability import (
-    Promise,
-    SharedOutage,
-    delivered_law,
-    moments,
-)
+from cloud_coordinator.allocation.promise import Promise, SharedOutage
+from cloud_coordinator.allocation.reliability import delivered_law, moments
 from cloud_coordinator.allocation.supply import (
     Supply,
     cost_jpy_per_h,

@@ -8,7 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from cloud_coordinator.allocation.reliability import TOLERANCE, Promise, check_promise
+from cloud_coordinator.allocation.promise import Promise, check_promise
+from cloud_coordinator.allocation.reliability import TOLERANCE
 from protocols.vocabulary.arrays import FloatArray
 
 BATCH: Final = 4_000_000

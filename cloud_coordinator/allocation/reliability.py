@@ -13,14 +13,15 @@ Fisher and Cornish (1960), The percentile points of distributions having known c
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from cloud_coordinator.allocation.cumulants import Z_MAX, cumulants, unskewed
-from cloud_coordinator.allocation.problem import AllocationInputError
+from cloud_coordinator.allocation.mixture import ROUND_UP, UNLIKELY, cases, conditional
+from cloud_coordinator.allocation.promise import Promise, SharedOutage, check_promise
 from protocols.vocabulary.arrays import FloatArray, IntArray
 
 ENUMERATED_MAX: Final = 12
@@ -31,53 +32,11 @@ FEW_CAUSES: Final = 10
 EXACT_UNITS: Final = 14
 """Up to here every sum is looked at."""
 GRID: Final = 1 << 14
-ROUND_UP: Final = 1e-9
-"""Part of a cell that rounding may add, so that a whole number of cells stays whole."""
-UNLIKELY: Final = 1e-10
-"""Combinations less likely than this count as not delivered."""
 TOLERANCE: Final = 1e-9
 """Of the sum of all powers: a promise that is short by less is kept."""
 _HALVINGS: Final = 60
 
 Mask = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SharedOutage:
-    """What takes several sites down at once.
-
-    Attributes
-    ----------
-    name : str
-        Feeder, vendor, network.
-    outage_probability : float
-        0 <= p < 1.
-    members : IntArray
-        Positions of the sites.
-    """
-
-    name: str
-    outage_probability: float
-    members: IntArray
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Promise:
-    """What sites promised, all in one direction.
-
-    Attributes
-    ----------
-    power_w : FloatArray
-        Shape (n,), W >= 0.
-    reliability : FloatArray
-        Shape (n,), probability that a site delivers by itself, 0 ... 1.
-    causes : tuple of SharedOutage
-        Independent of each other and of the sites.
-    """
-
-    power_w: FloatArray
-    reliability: FloatArray
-    causes: tuple[SharedOutage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,29 +46,6 @@ class Moments:
     mean_w: float
     deviation_w: float
     skewness: float
-
-
-def check_promise(promise: Promise) -> None:
-    """Refuse numbers that are no probabilities or powers.
-
-    Raises
-    ------
-    AllocationInputError
-        If one is not.
-    """
-    power, reliability = promise.power_w, promise.reliability
-    if power.shape != reliability.shape or power.ndim != 1:
-        raise AllocationInputError("promise: one reliability per power")
-    if not (np.isfinite(power).all() and (power >= 0.0).all()):
-        raise AllocationInputError("promise: a power is not a finite number of at least 0 W")
-    if not ((reliability >= 0.0) & (reliability <= 1.0)).all():
-        raise AllocationInputError("promise: a reliability is not between 0 and 1")
-    for cause in promise.causes:
-        if not 0.0 <= cause.outage_probability < 1.0:
-            raise AllocationInputError(f"cause {cause.name}: probability out of 0 ... 1")
-        members = cause.members
-        if len(members) and not (members.min() >= 0 and members.max() < len(power)):
-            raise AllocationInputError(f"cause {cause.name}: a member that is not there")
 
 
 def _cause_cumulants(promise: Promise, causes: Sequence[SharedOutage]) -> FloatArray:
@@ -171,22 +107,21 @@ class DeliveredLaw:
             at = int(np.searchsorted(self.level_w, required_w))
             return float(self.tail[at]) if at < len(self.tail) else 0.0
         missing = required_w - self.fixed_w - self.mean_w
-        sure = self.deviation_w <= 0.0
-        with np.errstate(divide="ignore", invalid="ignore"):
-            z = np.where(sure, 0.0, missing / self.deviation_w)
-        w = unskewed(np.clip(z, -Z_MAX, Z_MAX), self.skewness, self.excess)
-        kept = np.array([0.5 * math.erfc(one / math.sqrt(2.0)) for one in w.tolist()])
-        kept = np.where(sure, missing <= 0.0, kept)
+        kept = (missing <= 0.0).astype(np.float64)
+        near = np.flatnonzero(np.abs(missing) < Z_MAX * self.deviation_w)
+        z = missing[near] / self.deviation_w[near]
+        w = unskewed(z, self.skewness[near], self.excess[near]) / math.sqrt(2.0)
+        kept[near] = [0.5 * math.erfc(one) for one in w.tolist()]
         return min(max(float(self.weight @ kept), 0.0), 1.0)
 
-    def dependable_w(self, probability: float) -> float:
-        """Largest power that is delivered with a probability, W."""
+    def dependable_w(self, probability: float, *, near: float = TOLERANCE) -> float:
+        """Largest power that is delivered with a probability, W, within a part of all powers."""
         low, high = 0.0, self.total_w
         if self.probability(high) >= probability:
             return high
         for _ in range(_HALVINGS):
             middle = 0.5 * (low + high)
-            if not low < middle < high or high - low <= TOLERANCE * self.total_w:
+            if not low < middle < high or high - low <= near * self.total_w:
                 break
             if self.probability(middle) >= probability:
                 low = middle
@@ -195,8 +130,16 @@ class DeliveredLaw:
         return low
 
 
-def delivered_law(promise: Promise) -> DeliveredLaw:
+def delivered_law(promise: Promise, *, units_max: int = ENUMERATED_MAX) -> DeliveredLaw:
     """Find the law of what a promise delivers.
+
+    Parameters
+    ----------
+    promise : Promise
+        What is promised.
+    units_max : int
+        Of many sites so many of the largest are enumerated, if they matter; where none stands
+        out, 0 says the same in a tenth of the time.
 
     Raises
     ------
@@ -220,13 +163,10 @@ def delivered_law(promise: Promise) -> DeliveredLaw:
             skewness=nothing,
             excess=nothing,
         )
-    causes, units = _largest(promise)
+    causes, units = _largest(promise, units_max)
     small = [cause for cause in promise.causes if all(cause is not one for one in causes)]
     columns = np.concatenate(
-        [
-            _conditional(promise, units, down, weight=weight, total=total)
-            for weight, down, total in _described(promise, causes, small=small, units=units)
-        ],
+        [conditional(promise, units, case) for case in cases(promise, causes, small, units=units)],
         axis=1,
     )
     return DeliveredLaw(
@@ -242,16 +182,18 @@ def delivered_law(promise: Promise) -> DeliveredLaw:
     )
 
 
-def _largest(promise: Promise) -> tuple[list[SharedOutage], IntArray]:
+def _largest(promise: Promise, units_max: int) -> tuple[list[SharedOutage], IntArray]:
     """Causes and units that shape the sum most."""
     mean = promise.power_w * promise.reliability
-    alone = (1.0 - promise.reliability) * promise.power_w**3
-    units = np.arange(len(alone))
-    if len(alone) > ENUMERATED_MAX:
-        least = np.partition(alone, -ENUMERATED_MAX)[-ENUMERATED_MAX]
-        units = np.flatnonzero(alone >= least)
-    units = units[np.argsort(-alone[units], kind="stable")][:ENUMERATED_MAX]
-    ranked = [(float(alone[at]), 1, int(at)) for at in units]
+    ranked: list[tuple[float, int, int]] = []
+    if units_max > 0:
+        alone = (1.0 - promise.reliability) * promise.power_w**3
+        units = np.arange(len(alone))
+        if len(alone) > units_max:
+            least = np.partition(alone, -units_max)[-units_max]
+            units = np.flatnonzero(alone >= least)
+        units = units[np.argsort(-alone[units], kind="stable")][:units_max]
+        ranked = [(float(alone[at]), 1, int(at)) for at in units]
     for at, cause in enumerate(promise.causes):
         size = float(mean[cause.members].sum())
         ranked.append((cause.outage_probability * size**3, 0, at))
@@ -274,19 +216,6 @@ def _outages(promise: Promise, causes: Sequence[SharedOutage]) -> list[tuple[flo
                 more.append((weight * cause.outage_probability, down))
         outages = more
     return outages
-
-
-def _switched(power: FloatArray, up: FloatArray) -> list[tuple[float, float]]:
-    """Probability and power of each combination of units."""
-    found = [(1.0, 0.0)]
-    for size, chance in zip(power.tolist(), up.tolist(), strict=True):
-        found = [
-            (part * own, fixed + extra)
-            for part, fixed in found
-            for own, extra in ((chance, size), (1.0 - chance, 0.0))
-            if part * own > UNLIKELY
-        ]
-    return found
 
 
 def _every_sum(promise: Promise) -> tuple[FloatArray, FloatArray]:
@@ -322,74 +251,3 @@ def _on_a_grid(promise: Promise, total_w: float) -> tuple[FloatArray, FloatArray
         law += one
     powers_w: FloatArray = np.arange(GRID + 1, dtype=np.float64) * cell_w
     return powers_w, law
-
-
-def _described(
-    promise: Promise,
-    causes: Sequence[SharedOutage],
-    *,
-    small: Sequence[SharedOutage],
-    units: IntArray,
-) -> list[tuple[float, Mask, FloatArray]]:
-    """Cumulants of all but some units, for each combination of causes.
-
-    Sites are added up by which of the causes hit them, once; a combination then leaves out sums.
-
-    Returns
-    -------
-    list of (float, ndarray of bool, FloatArray)
-        Probability of a combination, which units it takes down, shape (u,), and the rest's four
-        cumulants.
-    """
-    code = np.zeros(len(promise.power_w), dtype=np.int64)
-    for bit, cause in enumerate(causes):
-        code[cause.members] |= 1 << bit
-    rest_w = promise.power_w.copy()
-    rest_w[units] = 0.0
-    rest = replace(promise, power_w=rest_w)
-    sums = np.stack(
-        [
-            np.bincount(code, column, minlength=1 << len(causes))
-            for column in cumulants(rest_w, promise.reliability)
-        ]
-    )
-    codes = np.arange(1 << len(causes))
-    found = []
-    for weight, down in _combinations(causes):
-        total = sums[:, codes & down == 0].sum(axis=1)
-        if small:
-            spared = replace(rest, power_w=np.where(code & down == 0, rest_w, 0.0))
-            total += _cause_cumulants(spared, small)
-        found.append((weight, (code[units] & down) > 0, total))
-    return found
-
-
-def _combinations(causes: Sequence[SharedOutage]) -> list[tuple[float, int]]:
-    """Probability of each combination of causes, and a bit for each that is out."""
-    found = [(1.0, 0)]
-    for bit, cause in enumerate(causes):
-        out = cause.outage_probability
-        found = [
-            (weight * chance, down | hit)
-            for weight, down in found
-            for chance, hit in ((1.0 - out, 0), (out, 1 << bit))
-            if not hit or weight * chance > UNLIKELY
-        ]
-    return found
-
-
-def _conditional(
-    promise: Promise, units: IntArray, down: Mask, *, weight: float, total: FloatArray
-) -> FloatArray:
-    """Mixture of the units' combinations while some causes are out, rows as in the law."""
-    power_w = np.where(down, 0.0, promise.power_w[units])
-    parts = np.array(_switched(power_w, promise.reliability[units]))
-    parts = parts[weight * parts[:, 0] > UNLIKELY]
-    deviation = math.sqrt(max(float(total[1]), 0.0))
-    shape = (0.0, 0.0)
-    if deviation > 0.0:
-        shape = (float(total[2]) / deviation**3, float(total[3]) / deviation**4)
-    columns = np.empty((6, len(parts)))
-    columns[0], columns[1] = weight * parts[:, 0], parts[:, 1]
-    columns[2:] = np.array([total[0], deviation, *shape])[:, None]
-    return columns

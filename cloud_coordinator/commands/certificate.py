@@ -17,7 +17,7 @@ from cloud_coordinator.allocation.dependable import Demanded, allocate_dependabl
 from cloud_coordinator.allocation.engines import kernel_absence
 from cloud_coordinator.allocation.experience import simulated_probability
 from cloud_coordinator.allocation.problem import FleetColumns, Product
-from cloud_coordinator.allocation.reliability import SharedOutage
+from cloud_coordinator.allocation.promise import SharedOutage
 from cloud_coordinator.commands.api_client import (
     URL,
     CaOption,

@@ -5,17 +5,17 @@ knows (zone, agent version) and from a file of the operator (feeder, vendor, mob
 Called by awarding.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 import numpy as np
 
 from cloud_coordinator.allocation.dependable_capacity import Assurance
-from cloud_coordinator.allocation.reliability import SharedOutage
+from cloud_coordinator.allocation.promise import SharedOutage
 from cloud_coordinator.fleet.characteristics import SITE_KIND, load_priors
 from cloud_coordinator.services.records import SiteRecord
-from protocols.vocabulary.arrays import FloatArray
+from protocols.vocabulary.arrays import FloatArray, IntArray
 from protocols.vocabulary.identifiers import SiteId
 
 AWARD_PROBABILITY: Final = 0.999
@@ -115,6 +115,17 @@ class AssurancePolicy:
         records : mapping of SiteId to SiteRecord
             What the registry knows of them.
         """
+        return Assurance(
+            probability=self.probability,
+            reliability=self.reliabilities.reliability(sites),
+            spread=self.reliabilities.spread,
+            causes=self.shared(sites, records),
+        )
+
+    def shared(
+        self, sites: Sequence[SiteId], records: Mapping[SiteId, SiteRecord]
+    ) -> tuple[SharedOutage, ...]:
+        """Say what takes several of some sites down at once; the arguments are those of ``of``."""
         groups: dict[tuple[str, float], list[int]] = {}
         for row, site_id in enumerate(sites):
             record = records.get(site_id)
@@ -122,20 +133,77 @@ class AssurancePolicy:
                 groups.setdefault((f"zone {record.zone}", ZONE_OUTAGE), []).append(row)
                 version = f"agent version {record.agent_version}"
                 groups.setdefault((version, VERSION_OUTAGE), []).append(row)
+        row_of = {site_id: row for row, site_id in enumerate(sites)}
         for cause in self.causes:
-            rows = [row for row, site_id in enumerate(sites) if site_id in cause.sites]
+            rows = sorted(row_of[site_id] for site_id in cause.sites if site_id in row_of)
             groups[cause.name, cause.outage_probability] = rows
-        return Assurance(
-            probability=self.probability,
-            reliability=self.reliabilities.reliability(sites),
-            spread=self.reliabilities.spread,
-            causes=tuple(
-                SharedOutage(
-                    name=name,
-                    outage_probability=chance,
-                    members=np.array(rows, dtype=np.int64),
-                )
-                for (name, chance), rows in sorted(groups.items())
-                if len(rows) > 1 and chance > 0.0
-            ),
+        return tuple(
+            SharedOutage(
+                name=name,
+                outage_probability=chance,
+                members=np.array(rows, dtype=np.int64),
+            )
+            for (name, chance), rows in sorted(groups.items())
+            if len(rows) > 1 and chance > 0.0
         )
+
+
+Registered = tuple[int, Mapping[SiteId, SiteRecord]]
+"""How often a site was registered, and what the registry knows."""
+
+
+class SharedCauses:
+    """What sites of the fleet share, for a plan; laid out again when a site registers anew.
+
+    Parameters
+    ----------
+    policy : AssurancePolicy
+        The operator's causes.
+    registered : callable
+        The registry now.
+    """
+
+    def __init__(self, policy: AssurancePolicy, registered: Callable[[], Registered]) -> None:
+        self._policy = policy
+        self._registered = registered
+        self._key = (-1, -1)
+        self._causes: tuple[SharedOutage, ...] = ()
+
+    def of(self, sites: Sequence[SiteId]) -> tuple[SharedOutage, ...]:
+        """Return the causes of the fleet's sites, in the fleet's order, which only grows."""
+        count, records = self._registered()
+        if self._key != (count, len(sites)):
+            self._causes = self._policy.shared(sites, records)
+            self._key = (count, len(sites))
+        return self._causes
+
+
+def by_row(
+    causes: Sequence[SharedOutage], site_index: IntArray, *, sites: int
+) -> tuple[tuple[SharedOutage, ...], float]:
+    """Turn causes by site into causes by row, those that hit every row apart.
+
+    Parameters
+    ----------
+    causes : sequence of SharedOutage
+        Members are sites.
+    site_index : IntArray
+        Shape (n,), site of each row.
+    sites : int
+        How many there are.
+
+    Returns
+    -------
+    tuple of SharedOutage, float
+        What hits some of the rows, and the probability that nothing hits all of them.
+    """
+    partial, spared = [], 1.0
+    for cause in causes:
+        hit = np.zeros(sites, dtype=np.bool_)
+        hit[cause.members] = True
+        row_hit = hit[site_index]
+        if row_hit.all():
+            spared *= 1.0 - cause.outage_probability
+        elif row_hit.any():
+            partial.append(replace(cause, members=np.flatnonzero(row_hit)))
+    return tuple(partial), spared

@@ -13,7 +13,7 @@ import numpy as np
 
 from cloud_coordinator.allocation.certificate import certify, to_data
 from cloud_coordinator.allocation.dependable_capacity import Assured, DependableCapacity
-from cloud_coordinator.allocation.reliability import Promise, SharedOutage
+from cloud_coordinator.allocation.promise import Promise, SharedOutage
 from cloud_coordinator.services.book import child_id
 from cloud_coordinator.services.candidates import Law
 from cloud_coordinator.services.records import (

@@ -14,7 +14,7 @@ from cloud_coordinator.fleet.snapshot import LinkCondition
 from cloud_coordinator.market.rules import RuleBook
 from cloud_coordinator.services.alerting import Alerting
 from cloud_coordinator.services.approving import Approvals
-from cloud_coordinator.services.assurance import AssurancePolicy
+from cloud_coordinator.services.assurance import AssurancePolicy, SharedCauses
 from cloud_coordinator.services.awarding import Apart, AtOnce, Awarding, AwardingPorts
 from cloud_coordinator.services.book import AwardBook
 from cloud_coordinator.services.commands import CommandBook
@@ -110,26 +110,6 @@ def _query_stores(stores: Stores) -> QueryStores:
     )
 
 
-def _optimizing(
-    books: Books,
-    fleet: Fleet,
-    *,
-    memory: Memory,
-    publications: PublishedSeries | None,
-    note: Note,
-) -> Optimizing:
-    """Make the desk of plans that are asked for."""
-    aims = load_aims()
-    return Optimizing(
-        books,
-        fleet,
-        aims=aims,
-        answering=memory,
-        prices=KnownPrices(aims.energy_jpy_per_kwh, publications),
-        record=note,
-    )
-
-
 def _emergency(
     fleet: Fleet, people: PeoplePorts, *, downlink: FleetDownlink, note: Note
 ) -> Emergency:
@@ -221,13 +201,6 @@ class Coordinator:
         )
         self.live = LiveBoard(self.fleet, books, self.dispatching, rules=conduct.rules)
         self.queries = Queries(books, self.fleet, rules=conduct.rules, stores=_query_stores(stores))
-        self.optimizing = _optimizing(
-            books,
-            self.fleet,
-            memory=self.memory,
-            publications=stores.publications,
-            note=self._note,
-        )
         self.alerting = Alerting(
             self.fleet, self._events, stores.people.alerts, waiting=(self.approvals, self.consents)
         )
@@ -241,6 +214,16 @@ class Coordinator:
             IntakeStores(sites=stores.sites, events=stores.events, offers=stores.offers),
             use_cases=UseCases(book=book, awarding=self.awarding, dispatching=self.dispatching),
             clock=clock,
+        )
+        aims = load_aims()
+        self.optimizing = Optimizing(
+            books,
+            self.fleet,
+            aims=aims,
+            answering=self.memory,
+            prices=KnownPrices(aims.energy_jpy_per_kwh, stores.publications),
+            causes=SharedCauses(conduct.policy, self.intake.registered),
+            record=self._note,
         )
 
     def start(self) -> None:

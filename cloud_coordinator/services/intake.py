@@ -4,7 +4,7 @@ Stores first, then tells the use cases. Called by ``gateway`` (one thread, in or
 nothing else. It does not order, acknowledge or de-duplicate: that is the link session's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
@@ -83,6 +83,7 @@ class Intake:
         self._offered = False
         self._progress_ns = 0
         self._known: dict[SiteId, SiteRecord] = {}
+        self._registrations = 0
         for site in stores.sites.sites():
             self._learn(site)
 
@@ -186,7 +187,14 @@ class Intake:
             self._stores.sites.save_site(changed)
             self._learn(changed)
 
+    def registered(self) -> tuple[int, Mapping[SiteId, SiteRecord]]:
+        """Return how often a site was registered anew, and what is known of all."""
+        return self._registrations, self._known
+
     def _learn(self, site: SiteRecord) -> None:
+        before = self._known.get(site.site_id)
+        if before is None or (before.zone, before.agent_version) != (site.zone, site.agent_version):
+            self._registrations += 1
         self._known[site.site_id] = site
         self._fleet.upsert_site(site.site_id, site.zone)
         self._fleet.upsert_layout(site.site_id, site.layout)

@@ -15,8 +15,10 @@ from typing import Final
 import numpy as np
 
 from cloud_coordinator.allocation.problem import FleetColumns
+from cloud_coordinator.allocation.promise import SharedOutage
 from cloud_coordinator.fleet.fleet import Fleet, resources_of_rows
 from cloud_coordinator.fleet.moment import Moment
+from cloud_coordinator.services.assurance import SharedCauses, by_row
 from cloud_coordinator.services.dispatching import Books
 from cloud_coordinator.services.errors import RejectedError, StaleError, UnknownError
 from cloud_coordinator.services.grid_limits import fullness_by_row, grid_of, nested_sites
@@ -82,6 +84,8 @@ class PlanTask:
         Until the target.
     silent : int
         Sites that are left out.
+    causes : tuple of SharedOutage
+        What takes several sites down at once.
     """
 
     request: PlanRequest
@@ -94,6 +98,7 @@ class PlanTask:
     execute_at: datetime
     lead_s: float
     silent: int
+    causes: tuple[SharedOutage, ...]
 
 
 class Optimizing:
@@ -111,6 +116,8 @@ class Optimizing:
         How resources answer.
     prices : PriceSource
         What energy is worth.
+    causes : SharedCauses
+        What sites share.
     record : callable
         Writes an event.
     """
@@ -123,6 +130,7 @@ class Optimizing:
         aims: Aims,
         answering: Answering,
         prices: PriceSource,
+        causes: SharedCauses,
         record: Record,
     ) -> None:
         self._books = books
@@ -130,6 +138,7 @@ class Optimizing:
         self._aims = aims
         self._columns = PlanColumns(answering)
         self._prices = prices
+        self._causes = causes
         self._record = record
 
     def prepare(self) -> bool:
@@ -186,6 +195,7 @@ class Optimizing:
             execute_at=max(request.target_at, now.at),
             lead_s=max(lead_s, LEAD_S_MIN),
             silent=len(index) - int(live.sum()),
+            causes=self._causes.of(sites.sites),
         )
 
     def _owed(self, request: PlanRequest) -> tuple[float, float]:
@@ -262,6 +272,7 @@ class Optimizing:
         flow_w = task.present.sites.meter_w * (1.0 if is_up else -1.0)
         fullness = fullness_by_row(limits, task.nodes, row_sites, flow_w=flow_w, is_up=is_up)
         price = task.price.jpy_per_kwh
+        causes, spared = by_row(task.causes, row_sites, sites=len(task.live))
         question = Question(
             power_w_max=headroom,
             cost_jpy_per_kwh=factor * price + adder,
@@ -270,6 +281,8 @@ class Optimizing:
             reliability=static.reliability[rows],
             gain=static.gain[rows],
             fullness=fullness,
+            causes=causes,
+            spared=spared,
             grid=grid,
             owed_w=owed_w,
             sellable_w=0.0,

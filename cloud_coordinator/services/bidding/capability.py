@@ -11,7 +11,8 @@ from typing import Final
 
 import numpy as np
 
-from cloud_coordinator.allocation.reliability import Promise, delivered_law
+from cloud_coordinator.allocation.promise import Promise
+from cloud_coordinator.allocation.reliability import delivered_law
 from cloud_coordinator.fleet.characteristics import Characteristics
 from cloud_coordinator.market.bids import Source
 from cloud_coordinator.market.product import ProductRule

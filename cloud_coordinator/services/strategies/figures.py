@@ -11,12 +11,8 @@ from typing import Final
 
 import numpy as np
 
-from cloud_coordinator.allocation.reliability import (
-    Moments,
-    Promise,
-    delivered_law,
-    moments,
-)
+from cloud_coordinator.allocation.promise import Promise
+from cloud_coordinator.allocation.reliability import ENUMERATED_MAX, Moments, delivered_law, moments
 from cloud_coordinator.services.strategies.port import Aim, Question
 from protocols.vocabulary.arrays import FloatArray
 
@@ -29,6 +25,10 @@ LEVEL: Final = 1e-4
 """Probabilities that differ by less are alike."""
 RISK_TIMES: Final = 20.0
 """A search prices power that is not dependable at so many times a shortage."""
+PROBABILITY_MAX: Final = 0.9999
+"""What is wanted of the rest at most, where something may take all of them down."""
+KEPT_NEAR: Final = 1e-5
+"""Of all powers: how near the power that is kept is looked for."""
 _NORMAL: Final = NormalDist()
 
 
@@ -82,11 +82,15 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accounts:
-    """What a plan's figures are made of, in JPY and W; the search uses these alone."""
+    """What a plan's figures are made of, in JPY and W; the search uses these alone.
+
+    ``seen`` is what arrives while nothing takes all of them down, ``mean_w`` counts that too.
+    """
 
     cost_jpy: float
     degradation_jpy: float
     grid_impact_w: float
+    mean_w: float
     seen: Moments
 
 
@@ -104,11 +108,13 @@ def accounts(question: Question, power_w: FloatArray) -> Accounts:
     hours = question.duration_h / W_PER_KW
     cost = dot(question.cost_jpy_per_kwh, power_w)
     cost += 0.5 * dot(question.steepness_jpy_per_kwh_w, power_w * power_w)
+    seen = seen_of(question, power_w)
     return Accounts(
         cost_jpy=cost * hours,
         degradation_jpy=dot(question.wear_jpy_per_kwh, power_w) * hours,
         grid_impact_w=dot(question.fullness, power_w),
-        seen=seen_of(question, power_w),
+        mean_w=question.spared * seen.mean_w,
+        seen=seen,
     )
 
 
@@ -139,40 +145,60 @@ def figures(question: Question, power_w: FloatArray) -> Figures:
         grid_impact_w=added.grid_impact_w,
         reliability=reliability(question, power_w, added.seen),
         degradation_jpy=added.degradation_jpy,
-        delivered_w=added.seen.mean_w,
+        delivered_w=added.mean_w,
     )
 
 
 def profit_jpy(question: Question, added: Accounts, missing: float) -> float:
     """Price of the mean delivery, less costs, wear and what a shortage costs."""
     hours = question.duration_h / W_PER_KW
-    income = question.price_jpy_per_kwh * added.seen.mean_w * hours
+    income = question.price_jpy_per_kwh * added.mean_w * hours
     shortage = question.shortage_jpy_per_kwh * missing * hours
     return income - added.cost_jpy - added.degradation_jpy - shortage
 
 
 def missing_w(question: Question, added: Accounts) -> float:
     """Owed power that the mean delivery does not reach, W >= 0."""
-    return max(question.owed_w - added.seen.mean_w, 0.0)
+    return max(question.owed_w - added.mean_w, 0.0)
 
 
 def reliability(question: Question, power_w: FloatArray, seen: Moments) -> float:
     """Probability that at least what is owed is delivered."""
     if question.owed_w <= 0.0:
         return 1.0
-    if question.causes or _is_lumpy(question, power_w):
-        return delivered_law(promise_of(question, power_w)).probability(question.owed_w)
+    lumpy = _is_lumpy(question, power_w)
+    if question.causes or lumpy:
+        units_max = ENUMERATED_MAX if lumpy else 0
+        law = delivered_law(promise_of(question, power_w), units_max=units_max)
+        return question.spared * law.probability(question.owed_w)
     if seen.deviation_w <= 0.0:
-        return float(seen.mean_w >= question.owed_w)
-    return _NORMAL.cdf(_symmetric((seen.mean_w - question.owed_w) / seen.deviation_w, seen))
+        return question.spared * float(seen.mean_w >= question.owed_w)
+    score = (seen.mean_w - question.owed_w) / seen.deviation_w
+    return question.spared * _NORMAL.cdf(_symmetric(score, seen))
+
+
+def rest_probability(question: Question, wanted: float) -> float:
+    """With which probability the rest has to hold, so that all of it holds as wanted."""
+    return max(wanted, min(wanted / question.spared, PROBABILITY_MAX))
+
+
+def kept_w(question: Question, power_w: FloatArray, wanted: float) -> float:
+    """Power that a plan of many resources delivers with a probability, W."""
+    probability = rest_probability(question, wanted)
+    if not question.causes:
+        return reach_w(seen_of(question, power_w), probability)
+    law = delivered_law(promise_of(question, power_w), units_max=0)
+    return law.dependable_w(probability, near=KEPT_NEAR)
 
 
 def _is_lumpy(question: Question, power_w: FloatArray) -> bool:
-    """Whether few units, or one, make the sum's law another one than the normal."""
+    """Whether few units, one, or few failures make the sum's law another one than the normal."""
     if len(power_w) <= FEW_ROWS:
         return True
-    spread = question.reliability * (1.0 - question.reliability) * (power_w * question.gain) ** 2
-    return float(spread.max()) > LUMP * float(spread.sum())
+    up, power = question.reliability, power_w * question.gain
+    spread = up * (1.0 - up) * power**2
+    variance, third = float(spread.sum()), dot(spread * (1.0 - 2.0 * up), power)
+    return float(spread.max()) > LUMP * variance or abs(third) > SKEWNESS_MAX * variance**1.5
 
 
 def _symmetric(score: float, seen: Moments) -> float:
@@ -226,14 +252,15 @@ def quick_loss_jpy(question: Question, aim: Aim, power_w: FloatArray) -> float:
     of a shortage, so that no cost makes up for it.
     """
     added = accounts(question, power_w)
-    short_w = max(question.owed_w - reach_w(added.seen, aim.probability), 0.0)
+    probability = rest_probability(question, aim.probability)
+    short_w = max(question.owed_w - reach_w(added.seen, probability), 0.0)
     times = 1.0 if aim.asks_for_mean else RISK_TIMES
     return _loss(question, aim, added, short_w=times * short_w)
 
 
 def _loss(question: Question, aim: Aim, added: Accounts, *, short_w: float) -> float:
     hours = question.duration_h / W_PER_KW
-    earning = added.seen.mean_w
+    earning = added.mean_w
     if not aim.sells_surplus:
         earning = min(earning, question.owed_w)
     return (

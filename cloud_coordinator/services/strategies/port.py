@@ -13,7 +13,7 @@ import numpy as np
 
 from cloud_coordinator.allocation.allocate import Grid
 from cloud_coordinator.allocation.problem import FleetColumns
-from cloud_coordinator.allocation.reliability import SharedOutage
+from cloud_coordinator.allocation.promise import SharedOutage
 from protocols.vocabulary.arrays import FloatArray, IntArray
 
 MEAN: Final = 0.5
@@ -46,6 +46,8 @@ class Question:
         Shape (n,), how full the feeder of each is already, 0 ... ; 0 where nothing is known.
     causes : tuple of SharedOutage
         What takes several down at once.
+    spared : float
+        Probability that nothing happens that would take all of them down, 0 < s <= 1.
     grid : Grid or None
         Hard caps on groups.
     owed_w : float
@@ -66,6 +68,7 @@ class Question:
     gain: FloatArray
     fullness: FloatArray
     causes: tuple[SharedOutage, ...] = ()
+    spared: float = 1.0
     grid: Grid | None = None
     owed_w: float
     sellable_w: float
@@ -79,7 +82,7 @@ class Question:
         spared = np.ones(len(self.gain))
         for cause in self.causes:
             spared[cause.members] -= cause.outage_probability
-        return self.gain * self.reliability * np.maximum(spared, 0.0)
+        return self.gain * self.reliability * (self.spared * np.maximum(spared, 0.0))
 
     def columns(self, aim: "Aim") -> FleetColumns:
         """Lay out the engine's columns, wear and grid impact priced as an aim says."""

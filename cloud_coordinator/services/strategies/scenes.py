@@ -12,7 +12,7 @@ import numpy as np
 from cloud_coordinator.allocation.allocate import Grid
 from cloud_coordinator.allocation.groups import prepare_groups
 from cloud_coordinator.allocation.problem import GroupCaps
-from cloud_coordinator.allocation.reliability import SharedOutage
+from cloud_coordinator.allocation.promise import SharedOutage
 from cloud_coordinator.fleet.characteristics import load_priors
 from cloud_coordinator.services.market_history import HalfHours
 from cloud_coordinator.services.strategies.aims import Aims

@@ -10,12 +10,8 @@ from cloud_coordinator.allocation.certificate import certify, to_data, verify
 from cloud_coordinator.allocation.dependable import Demanded, allocate_dependably
 from cloud_coordinator.allocation.experience import learned_spread, simulated_probability
 from cloud_coordinator.allocation.problem import AllocationInputError, FleetColumns, Product
-from cloud_coordinator.allocation.reliability import (
-    Promise,
-    SharedOutage,
-    delivered_law,
-    moments,
-)
+from cloud_coordinator.allocation.promise import Promise, SharedOutage
+from cloud_coordinator.allocation.reliability import delivered_law, moments
 
 DRAWS = 100_000
 SEED = 20260731
@@ -61,6 +57,51 @@ def test_law_of_many_sites_is_what_draws_show(sites: int, *, giant: bool, wanted
     required_w = delivered_law(promise).dependable_w(wanted)
     share, error = _seen(promise, required_w)
     assert abs(share - wanted) <= ERRORS * error + 2e-4
+
+
+@pytest.mark.parametrize(("feeders", "units_max"), [(8, 12), (50, 0), (50, 12), (150, 0)])
+@pytest.mark.parametrize("least", [0.9, 0.99])
+def test_law_of_many_feeders_is_what_draws_show(feeders: int, units_max: int, least: float) -> None:
+    """If it fails, a file with more feeders than are enumerated makes every plan too sure."""
+    rng = np.random.default_rng(feeders)
+    sites = 10 * feeders
+    causes = tuple(
+        SharedOutage(name=f"{f}", outage_probability=2e-4, members=np.arange(10 * f, 10 * f + 10))
+        for f in range(feeders)
+    )
+    promise = Promise(
+        power_w=rng.lognormal(9.0, 0.5, sites),
+        reliability=rng.uniform(least, 0.5 + 0.5 * least, sites),
+        causes=causes,
+    )
+    law = delivered_law(promise, units_max=units_max)
+    for wanted in (0.99, 0.999):
+        required_w = law.dependable_w(wanted)
+        share, error = _seen(promise, required_w)
+        assert abs(share - wanted) <= ERRORS * error + 3e-4
+
+
+@pytest.mark.parametrize("units_max", [0, 12])
+def test_rare_feeders_are_no_bell(units_max: int) -> None:
+    """If it fails, a large fleet on fifty feeders is said to promise nothing, or everything."""
+    sites, feeders = 20_000, 50
+    part = sites // feeders
+    promise = Promise(
+        power_w=np.full(sites, 1e3),
+        reliability=np.full(sites, 0.95),
+        causes=tuple(
+            SharedOutage(
+                name=f"{f}", outage_probability=2e-4, members=np.arange(f * part, (f + 1) * part)
+            )
+            for f in range(feeders)
+        ),
+    )
+    law, usual_w = delivered_law(promise, units_max=units_max), 0.95e3 * sites
+    none = (1.0 - 2e-4) ** feeders
+    one = feeders * 2e-4 * (1.0 - 2e-4) ** (feeders - 1)
+    assert law.probability(0.99 * usual_w) == pytest.approx(none, abs=1e-6)
+    assert law.probability(0.97 * usual_w) == pytest.approx(none + one, abs=1e-6)
+    assert 0.97 <= law.dependable_w(0.999) / usual_w <= 0.98
 
 
 @pytest.mark.parametrize("sites", [1, 5, 20, 49])

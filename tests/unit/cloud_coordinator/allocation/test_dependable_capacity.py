@@ -10,7 +10,7 @@ from cloud_coordinator.allocation.dependable_capacity import (
     allocate_capacity_dependably,
 )
 from cloud_coordinator.allocation.experience import learned_spread, simulated_probability
-from cloud_coordinator.allocation.reliability import SharedOutage
+from cloud_coordinator.allocation.promise import SharedOutage
 from protocols.vocabulary.arrays import column
 from protocols.vocabulary.identifiers import SiteId
 from protocols.vocabulary.intervals import Interval, utc_from_seconds

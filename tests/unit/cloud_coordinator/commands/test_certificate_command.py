@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from cloud_coordinator.allocation.certificate import certify, to_data
-from cloud_coordinator.allocation.reliability import Promise, SharedOutage, delivered_law
+from cloud_coordinator.allocation.promise import Promise, SharedOutage
+from cloud_coordinator.allocation.reliability import delivered_law
 from cloud_coordinator.commands.certificate import main
 
 DRAWS = 100_000

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from cloud_coordinator.allocation.certificate import certify, to_data
-from cloud_coordinator.allocation.reliability import Promise
+from cloud_coordinator.allocation.promise import Promise
 from cloud_coordinator.commands import certificate, dispatch
 
 EXPLAINED: dict[str, Any] = {

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cloud_coordinator.allocation.promise import SharedOutage
 from cloud_coordinator.services.market_history import HalfHours
 from cloud_coordinator.services.strategies.aims import load_aims, parse_aims
 from cloud_coordinator.services.strategies.comparing import Trial, compared
@@ -67,6 +68,38 @@ def test_stability_first_keeps_its_probability() -> None:
     assert stable.reliability >= 0.998
     assert cheap.reliability < 0.9
     assert stable.profit_jpy < cheap.profit_jpy
+
+
+def test_what_takes_all_of_them_down_is_counted() -> None:
+    """If it fails, a plan is called surer than the grid it hangs on."""
+    aim = load_aims().aims[Objective.STABILITY_FIRST]
+    asked = replace(question(0, resources=300), spared=0.9995)
+    plan = Exact().plan(asked, aim)
+    told = figures(asked, plan.power_w)
+    assert aim.probability <= told.reliability + 2e-4 <= 0.9998
+    alone = figures(replace(asked, spared=1.0), plan.power_w)
+    assert told.reliability == pytest.approx(0.9995 * alone.reliability)
+    assert told.delivered_w == pytest.approx(0.9995 * alone.delivered_w)
+    hopeless = replace(asked, spared=0.99)
+    assert f"probability {aim.probability:g}" in Exact().plan(hopeless, aim).relaxed
+
+
+def test_many_that_fail_together_get_a_margin_for_it() -> None:
+    """If it fails, the margin of a large fleet forgets the feeders, or the deadline."""
+    aim, asked = load_aims().aims[Objective.STABILITY_FIRST], question(0, resources=30_000)
+    part = len(asked.gain) // 10
+    causes = tuple(
+        SharedOutage(
+            name=f"feeder {f}", outage_probability=1e-3, members=np.arange(f * part, (f + 1) * part)
+        )
+        for f in range(10)
+    )
+    together = replace(asked, causes=causes)
+    alone_w = Exact().plan(asked, aim).power_w
+    plan = Exact().plan(together, aim)
+    assert plan.relaxed == ()
+    assert figures(together, alone_w).reliability < 0.995
+    assert figures(together, plan.power_w).reliability >= aim.probability - 1e-4
 
 
 def test_a_probability_comes_before_any_cost() -> None:
