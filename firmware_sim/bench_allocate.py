@@ -9,6 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
+from firmware_sim.demo.processes import dying_with_parent
 from firmware_sim.demo.programs import check_programs, command_path, environment
 from protocols.vocabulary.errors import ConfigError
 
@@ -42,6 +43,6 @@ def allocate(
     options = [word for name, value in given.items() if value for word in (name, value)]
     command = [command_path("vpp"), "allocation", "bench", *options]
     done = subprocess.run(  # noqa: S603  our own command, its words checked by itself
-        command, env=dict(environment()), check=False
+        dying_with_parent(command), env=dict(environment()), check=False
     )
     raise typer.Exit(done.returncode)

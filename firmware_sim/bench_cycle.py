@@ -19,7 +19,7 @@ import numpy as np
 import typer
 
 from firmware_sim.demo.machine import describe_machine, describe_versions
-from firmware_sim.demo.processes import first_error
+from firmware_sim.demo.processes import dying_with_parent, first_error
 from firmware_sim.demo.programs import check_programs, environment
 from firmware_sim.demo.signal_file import generate_signal
 from firmware_sim.fleet.report import fleet_report
@@ -30,6 +30,8 @@ from protocols.vocabulary.intervals import Clock
 FORMAT: Final = "vpp-bench-cycle/1"
 EPILOG: Final = "Example 例: vpp bench cycle --gateways 500 --seconds 60 --json cycle.json"
 CYCLES_ASKED: Final = 300
+TELL_EVERY: Final = 30
+"""Cycles of the program without gateways between two words of progress."""
 STANDARD_OUTPUT: Final = "-"
 EXIT_FAILED: Final = 1
 EXIT_BAD_INPUT: Final = 2
@@ -169,12 +171,26 @@ def _without_fleet(resources: int, cycles: int) -> dict[str, Any]:
     _tell(f"{resources} resources without a fleet, {cycles} cycles")
     command = [sys.executable, "-m", "cloud_coordinator.commands.cycle"]
     command += ["--resources", str(resources), "--cycles", str(cycles)]
-    done = subprocess.run(  # noqa: S603  our own program
-        command, env=dict(environment()), capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise VppError(f"the cycle of {resources} resources failed: {done.stderr[-300:]}")
-    return summary([json.loads(line) for line in done.stdout.splitlines()])
+    found = []
+    with (
+        tempfile.TemporaryFile("w+") as log,
+        subprocess.Popen(  # noqa: S603  our own program
+            dying_with_parent(command),
+            env=dict(environment()),
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        ) as process,
+    ):
+        assert process.stdout is not None, "its output is a pipe"
+        for line in process.stdout:
+            found.append(json.loads(line))
+            if len(found) % TELL_EVERY == 0:
+                _tell(f"{len(found)} of {cycles} cycles")
+        if process.wait():
+            log.seek(0)
+            raise VppError(f"the cycle of {resources} resources failed: {log.read()[-300:]}")
+    return summary(found)
 
 
 def as_text(found: Mapping[str, Any]) -> str:

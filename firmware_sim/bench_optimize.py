@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from firmware_sim.demo.machine import describe_machine, describe_versions, machine_line
+from firmware_sim.demo.processes import dying_with_parent
 from firmware_sim.demo.programs import check_programs, environment
 from protocols.vocabulary.errors import ConfigError, VppError
 
@@ -70,7 +71,11 @@ def _found(resources: int, requests: int) -> dict[str, Any]:
     command = [sys.executable, "-m", "cloud_coordinator.commands.optimize", "run"]
     command += ["--resources", str(resources), "--requests", str(requests)]
     done = subprocess.run(  # noqa: S603  our own program
-        command, env=dict(environment()), stdout=subprocess.PIPE, text=True, check=False
+        dying_with_parent(command),
+        env=dict(environment()),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise VppError(f"the coordinator of {resources:,} resources ended with {done.returncode}")

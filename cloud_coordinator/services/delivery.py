@@ -160,11 +160,17 @@ class Delivery:
         call = dispatch(self._sum_of(membership.following), command_w + correction_w - held_w)
         return Outcome(call=call, membership=membership, correction_w=correction_w, held_w=held_w)
 
-    def has_new_silence(self, award: AwardRecord, fleet: Fleet, now: Moment) -> bool:
-        """Whether a site that followed at the last decision has missed its tick since."""
+    def has_news(self, award: AwardRecord, fleet: Fleet, now: Moment) -> bool:
+        """Whether sites have missed their tick, or fallen far from their call, since the last look.
+
+        Of those that followed at that decision; rows that show more than one award may tell
+        falsely, and cost a decision.
+        """
         if not self._following.any():
             return False
         snapshot, indices = fleet.snapshot(now), self.fleet_rows(fleet)
+        if self.tracking.has_gap(_latest(snapshot, indices)):
+            return True
         accepted = accepted_mask(award.commitments)
         silent = overdue(
             snapshot.receipt_age_s[indices], accepted & np.isfinite(snapshot.age_s[indices])

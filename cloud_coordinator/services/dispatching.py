@@ -179,13 +179,13 @@ class Dispatching:
         return strayed
 
     def watch(self, now: Moment) -> None:
-        """Between two ticks: dispatch again the awards in which a site has fallen silent.
+        """Between two ticks: dispatch again the awards in which sites fell silent or failed.
 
-        Costs one comparison per award while none has.
+        Costs two comparisons per award while none has.
         """
         for key, delivery in list(self._deliveries.items()):
             record, award = self._records.get(key), self._books.awards.get(key)
-            if record is not None and delivery.has_new_silence(award, self._fleet, now):
+            if record is not None and delivery.has_news(award, self._fleet, now):
                 self._again(award.zone, now)
 
     def _again(self, zone: ZoneId, now: Moment) -> None:

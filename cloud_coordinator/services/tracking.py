@@ -88,6 +88,35 @@ class Rows:
     share_w: FloatArray
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Compared:
+    """Rows held against what was called; shape (n,) each, W.
+
+    Attributes
+    ----------
+    fresh, usable : Mask
+        Rows that are new, and those of them that say something of the call.
+    steps : IntArray
+        Seconds since the row before.
+    called_w, slow_w : FloatArray
+        What the row's signal calls for, and what a slow site would have done by now.
+    usual_w : FloatArray
+        Half way between what a fast and a slow site would give.
+    delivered_w, error_w, moved_w : FloatArray
+        Meter less baseline, how far that is from any healthy answer, and from the row before.
+    """
+
+    fresh: Mask
+    usable: Mask
+    steps: IntArray
+    called_w: FloatArray
+    slow_w: FloatArray
+    usual_w: FloatArray
+    delivered_w: FloatArray
+    error_w: FloatArray
+    moved_w: FloatArray
+
+
 class SignalTable:
     """The multipliers of the latest signals, found by id."""
 
@@ -196,17 +225,34 @@ class Tracking:
 
     def observe(self, rows: Rows) -> None:
         """Take the latest rows; a row that was seen before changes nothing."""
+        new = self._compare(rows)
+        sudden = self._sudden(new, rows)
+        self._learn(new, sudden)
+        self._delivered_w = np.where(
+            new.fresh & np.isfinite(new.delivered_w), new.delivered_w, self._delivered_w
+        )
+        self._judge(new, sudden)
+        self._called_w = np.where(new.fresh, new.called_w, self._called_w)
+        self._slow_w = np.where(new.fresh & (self._second == 0), new.called_w, new.slow_w)
+        self._second = np.where(new.fresh, rows.second, self._second)
+
+    def has_gap(self, rows: Rows) -> bool:
+        """Tell whether rows that were not taken yet show a sudden gap that weighs."""
+        new = self._compare(rows)
+        return self._weighs(new.error_w[self._opened(new)])
+
+    def _compare(self, rows: Rows) -> "_Compared":
+        """Hold rows against what was called; changes nothing."""
         passed = np.where(rows.heard, rows.second - self._second, 0)
         fresh = passed > 0
         first = fresh & (self._second == 0)
         steps = np.where(first, 1, passed)
-        indices = np.arange(len(passed))
-        baseline_w = self._baselines.at(indices, rows.second)
-        self._slow_w += np.where(
+        baseline_w = self._baselines.at(np.arange(len(passed)), rows.second)
+        slow_w = self._slow_w + np.where(
             fresh, (1.0 - (1.0 - SLOW_RESPONSE) ** steps) * (self._called_w - self._slow_w), 0.0
         )
-        low = np.minimum(self._called_w, self._slow_w)
-        high = np.maximum(self._called_w, self._slow_w)
+        low = np.minimum(self._called_w, slow_w)
+        high = np.maximum(self._called_w, slow_w)
         called_w = self._called(rows)
         soonest_w = np.where(fresh, called_w, self._called_w)
         delivered_w = rows.meter_w - baseline_w
@@ -214,46 +260,43 @@ class Tracking:
             delivered_w, np.minimum(low, soonest_w), np.maximum(high, soonest_w)
         )
         usable = fresh & ~first & np.isfinite(error_w) & (rows.second > self._start_s + ENTRY_S)
-        error_w = np.nan_to_num(error_w)
-        moved_w = np.nan_to_num(delivered_w - self._delivered_w)
-        sudden = self._sudden(error_w, moved_w, usable=usable, rows=rows)
-        self._learn(error_w, moved_w, usable=usable, sudden=sudden, steps=steps)
-        self._delivered_w = np.where(
-            fresh & np.isfinite(delivered_w), delivered_w, self._delivered_w
+        return _Compared(
+            fresh=fresh,
+            usable=usable,
+            steps=steps,
+            called_w=called_w,
+            slow_w=slow_w,
+            usual_w=(low + high) / 2.0,
+            delivered_w=delivered_w,
+            error_w=np.nan_to_num(error_w),
+            moved_w=np.nan_to_num(delivered_w - self._delivered_w),
         )
-        self._judge((low + high) / 2.0, usable=usable, sudden=sudden, steps=steps)
-        self._called_w = np.where(fresh, called_w, self._called_w)
-        self._slow_w = np.where(first, called_w, self._slow_w)
-        self._second = np.where(fresh, rows.second, self._second)
 
-    def _sudden(
-        self, error_w: FloatArray, moved_w: FloatArray, *, usable: Mask, rows: Rows
-    ) -> Mask:
+    def _opened(self, new: "_Compared") -> Mask:
+        """Which sites moved away from their call within a row, and far."""
+        far = new.usable & (np.abs(new.error_w) > SUDDEN_PART * self._reach_w)
+        away_w = new.moved_w * np.sign(new.error_w)
+        return np.asarray(far & (away_w > np.abs(new.error_w) / 2.0), dtype=np.bool_)
+
+    def _weighs(self, gaps_w: FloatArray) -> bool:
+        return abs(float(gaps_w.sum())) > SUDDEN_TOGETHER_PART * float(self._reach_w.sum())
+
+    def _sudden(self, new: "_Compared", rows: Rows) -> Mask:
         """Which sites opened a gap within the last seconds, if the gaps weigh together."""
-        opened = usable & (np.abs(error_w) > SUDDEN_PART * self._reach_w)
-        opened &= moved_w * np.sign(error_w) > np.abs(error_w) / 2.0
-        self._opened_s = np.where(opened, rows.second, self._opened_s)
+        self._opened_s = np.where(self._opened(new), rows.second, self._opened_s)
         present_s = float(np.median(rows.second[rows.heard])) if rows.heard.any() else 0.0
         is_open = self._opened_s > present_s - SUDDEN_S
-        self._gap_w = np.where(is_open, np.where(usable, error_w, self._gap_w), 0.0)
-        weighs = abs(float(self._gap_w.sum())) > SUDDEN_TOGETHER_PART * self._reach_w.sum()
-        return np.asarray(is_open & weighs, dtype=np.bool_)
+        self._gap_w = np.where(is_open, np.where(new.usable, new.error_w, self._gap_w), 0.0)
+        return np.asarray(is_open & self._weighs(self._gap_w), dtype=np.bool_)
 
-    def _learn(
-        self,
-        error_w: FloatArray,
-        moved_w: FloatArray,
-        *,
-        usable: Mask,
-        sudden: Mask,
-        steps: IntArray,
-    ) -> None:
+    def _learn(self, new: "_Compared", sudden: Mask) -> None:
         """Move the estimates, without wind-up: not while a site is on its way, and fast back."""
-        on_its_way = moved_w * -np.sign(error_w) > APPROACH_PART * steps * np.abs(error_w)
-        growing = usable & ~(on_its_way & (np.abs(error_w) > np.abs(self._error_w)))
-        surplus_w = np.abs(self._error_w) - np.abs(error_w)
+        error_w, size_w = new.error_w, np.abs(new.error_w)
+        on_its_way = new.moved_w * -np.sign(error_w) > APPROACH_PART * new.steps * size_w
+        growing = new.usable & ~(on_its_way & (size_w > np.abs(self._error_w)))
+        surplus_w = np.abs(self._error_w) - size_w
         settling_s = np.where(surplus_w > RELEASE_PART * self._reach_w, RELEASE_S, SETTLING_S)
-        gain = 1.0 - np.exp(-steps / settling_s)
+        gain = 1.0 - np.exp(-new.steps / settling_s)
         self._error_w += np.where(growing, gain * (error_w - self._error_w), 0.0)
         self._error_w[sudden] = self._gap_w[sudden]
 
@@ -262,14 +305,15 @@ class Tracking:
         for learned in (self._error_w, self._gap_w, self._answer, self._call, self._unmoved):
             learned[chosen] = 0
 
-    def _judge(self, called_w: FloatArray, *, usable: Mask, sudden: Mask, steps: IntArray) -> None:
+    def _judge(self, new: "_Compared", sudden: Mask) -> None:
         """Compare what was called with what came, over the last seconds."""
-        fade = np.where(sudden, 0.0, np.exp(-steps / MEMORY_S))
-        answer = fade * self._answer + called_w * self._delivered_w
-        call = fade * self._call + called_w**2
-        self._answer = np.where(usable, answer, self._answer)
-        self._call = np.where(usable, call, self._call)
-        telling = usable & (sudden | (self._call > MEMORY_S * (TELLING_PART * self._reach_w) ** 2))
+        fade = np.where(sudden, 0.0, np.exp(-new.steps / MEMORY_S))
+        answer = fade * self._answer + new.usual_w * self._delivered_w
+        call = fade * self._call + new.usual_w**2
+        self._answer = np.where(new.usable, answer, self._answer)
+        self._call = np.where(new.usable, call, self._call)
+        enough = self._call > MEMORY_S * (TELLING_PART * self._reach_w) ** 2
+        telling = new.usable & (sudden | enough)
         self._unmoved |= telling & (self._answer < UNMOVED_BELOW * self._call)
         self._unmoved &= ~(telling & (self._answer > MOVED_ABOVE * self._call))
 

@@ -96,7 +96,7 @@ def test_a_fifth_loses_its_power(
         inside = abs(error_w) <= 0.05 * award_w
         back_s = (back_s or now_s - lost_s) if inside else None
     assert back_s is not None
-    assert back_s <= 3.0
+    assert back_s <= 2.5
 
 
 def test_late_rows_are_no_silence(make_world: MakeWorld) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cloud_coordinator.services.tracking import Rows, SignalTable, Tracking
-from protocols.vocabulary.arrays import column
+from protocols.vocabulary.arrays import FloatArray, column
 from protocols.vocabulary.commitment import Commitment
 from protocols.vocabulary.envelope import Baseline, Envelope
 from protocols.vocabulary.identifiers import ModelId, ObligationId, SiteId
@@ -131,6 +131,42 @@ def test_a_site_that_does_not_move_is_found_and_taken_back() -> None:
     for k in range(15, 45):
         tracking.observe(row(k, delivered_w=1000.0, signal_id=1))
     assert not tracking.unmoved[0]
+
+
+def rows_of(second: int, delivered_w: FloatArray) -> Rows:
+    n = len(delivered_w)
+    return Rows(
+        heard=np.full(n, fill_value=True),
+        second=np.full(n, T0 + second),
+        signal_id=np.full(n, 1),
+        curve_version=np.zeros(n, dtype=np.int64),
+        meter_w=BASELINE_W + delivered_w,
+        share_w=np.full(n, np.nan),
+    )
+
+
+@pytest.mark.parametrize(("tripped", "is_sudden"), [(1, False), (40, True)])
+def test_a_trip_of_many_is_taken_at_once_and_one_is_not(tripped: int, *, is_sudden: bool) -> None:
+    """A tripped feeder would be waited out, or every kettle be answered by all the others."""
+    tracking = Tracking([commitment()] * 200, start_s=T0)
+    tracking.signals.add(1, 4.0, sent_s=T0)
+    delivered_w = np.full(200, 400.0)
+    for k in range(10):
+        tracking.observe(rows_of(k, delivered_w))
+    assert not tracking.has_gap(rows_of(10, delivered_w))
+    delivered_w[:tripped] = 0.0
+    fallen = rows_of(10, delivered_w)
+    assert tracking.has_gap(fallen) == is_sudden
+    assert not tracking.error_w.any(), "looking changes nothing"
+    tracking.observe(fallen)
+    assert not tracking.has_gap(fallen), "it is known now"
+    assert bool(tracking.unmoved[:tripped].all()) == is_sudden
+    assert not tracking.unmoved[tripped:].any()
+    delivered_w[:] = 400.0
+    for k in range(11, 16):
+        tracking.observe(rows_of(k, delivered_w))
+    assert not tracking.unmoved.any(), "back with its power"
+    assert np.abs(tracking.error_w).max() < 30.0
 
 
 def test_held_share_is_what_the_site_reported_last() -> None:
