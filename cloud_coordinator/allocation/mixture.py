@@ -102,21 +102,20 @@ def cases(
 
 
 def _lost(size_w: FloatArray, out: FloatArray, *, least: float) -> tuple[FloatArray, FloatArray]:
-    """Add up what causes take away; sums less probable than ``least`` are left out."""
+    """Add up what causes take away; what is not likelier than ``least`` counts as missing."""
     likely = (out > least) & (size_w > 0.0)
+    rest = float(np.prod(1.0 - out[~likely & (size_w > 0.0)]))
     size_w, out = size_w[likely], out[likely]
-    nothing = float(np.prod(1.0 - out))
     if not len(out):
-        return np.ones(1), np.zeros(1)
+        return np.full(1, rest), np.zeros(1)
     cell_w = float(size_w.sum()) / LOSS_GRID
     cells = np.ceil(size_w / cell_w * (1.0 - ROUND_UP)).astype(np.int64)
     law = np.zeros(LOSS_GRID + len(cells) + 1)
-    law[0] = 1.0
+    law[0] = rest
     for size, chance in zip(cells.tolist(), out.tolist(), strict=True):
         moved = law * (1.0 - chance)
         moved[size:] += chance * law[: len(law) - size]
         law = moved
-    law[0] = nothing
     at = np.flatnonzero(law > least)
     return law[at], np.asarray(at * cell_w, dtype=np.float64)
 
