@@ -19,6 +19,8 @@ from protocols.vocabulary.resource import Resource, ResourceKind
 
 NOW = datetime(2026, 7, 22, 1, 0, tzinfo=UTC)
 JOURNAL = JournalId("j-1")
+WRITTEN_AT = "created_at"
+"""Column that the database itself fills, to the second: no part of what was given."""
 
 
 class Clock:
@@ -116,15 +118,19 @@ def test_many_sites_are_kept_as_each_alone(tmp_path: Path) -> None:
     for registry, name in zip(registries, ("one", "many"), strict=True):
         registry.close()
         with sqlite3.connect(tmp_path / f"{name}.sqlite3") as file:
+            file.row_factory = sqlite3.Row
             tables.append(
                 [
-                    file.execute(f"SELECT * FROM {table} ORDER BY 1, 2, 3").fetchall()
+                    [
+                        {key: row[key] for key in row.keys() if key != WRITTEN_AT}  # noqa: SIM118
+                        for row in file.execute(f"SELECT * FROM {table} ORDER BY 1, 2, 3")
+                    ]
                     for table in ("sites", "layouts", "resources")
                 ]
             )
     assert tables[0] == tables[1]
-    status = {row[0]: row for row in tables[1][2]}
-    assert "INACTIVE" in status["site-3/1"]
+    status = {row["resource_id"]: row for row in tables[1][2]}
+    assert "INACTIVE" in status["site-3/1"].values()
 
 
 def test_watermarks_of_many_journals_only_rise(tmp_path: Path) -> None:
