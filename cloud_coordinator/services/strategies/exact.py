@@ -23,6 +23,7 @@ MARGINS_MAX: Final = 6
 CAUSES_ROWS_MAX: Final = 2_000
 """Up to here risk is priced where some fail together. Beyond, a margin costs as little (within
 1 % at 20,000 and 100,000 resources) in a quarter of the time, which the deadline asks for."""
+ROUNDING: Final = 1e-12
 NEAR: Final = 1e-4
 """Of what is owed."""
 SLOPE_MAX: Final = -0.3
@@ -95,11 +96,10 @@ def within(question: Question, power_w: FloatArray) -> FloatArray:
 def _named(question: Question, aim: Aim, plan: Plan) -> Plan:
     """Name the probability where what takes all of them down is likelier than the risk allowed."""
     limit = f"probability {aim.probability:g}"
-    if question.spared * rest_probability(question, aim.probability) >= aim.probability * (
-        1 - 1e-12
-    ):
+    most = question.spared * rest_probability(question, aim.probability)
+    if most >= aim.probability - ROUNDING or limit in plan.relaxed:
         return plan
-    return plan if limit in plan.relaxed else replace(plan, relaxed=(*plan.relaxed, limit))
+    return replace(plan, relaxed=(*plan.relaxed, limit))
 
 
 def _dependable(question: Question, aim: Aim, *, owed_w: float) -> Plan:

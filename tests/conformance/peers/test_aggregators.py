@@ -86,7 +86,7 @@ class Bed:
 
     def _battery_program(self, python: str, settings: Path) -> Program:
         runner = (
-            f"import sys; sys.path.insert(0, {str(HERE)!r}); "
+            f"import os, sys; os.chdir({str(self.folder)!r}); sys.path.insert(0, {str(HERE)!r}); "
             f"sys.argv = ['py20305', '--config', {str(settings)!r}]; "
             "import runpy; runpy.run_module('py20305', run_name='__main__')"
         )
